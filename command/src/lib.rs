@@ -1,0 +1,1 @@
+//! What the proxy knows of every Redis command: table, key extraction, fan-out and merge.

@@ -1,0 +1,1 @@
+//! Typed configuration: defaults, validation, the commented default file.

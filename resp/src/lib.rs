@@ -1,0 +1,1 @@
+//! RESP bytes to values and back: incremental framing, strict limits, encoders.
