@@ -1,0 +1,101 @@
+//! Settings that take one word out of a few.
+//!
+//! Words are read in either case, since Codis spells log levels in capitals.
+
+use std::fmt;
+
+/// A setting with a fixed set of words.
+pub(crate) trait Choice: Copy + PartialEq + 'static {
+    /// Every word, with what it stands for.
+    const WORDS: &'static [(&'static str, Self)];
+
+    /// The value a word stands for.
+    fn of_word(word: &str) -> Option<Self> {
+        Self::WORDS
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(word))
+            .map(|(_, value)| *value)
+    }
+
+    /// The word for a value.
+    fn word(self) -> &'static str {
+        Self::WORDS
+            .iter()
+            .find(|(_, value)| *value == self)
+            .map_or("", |(word, _)| word)
+    }
+
+    /// The words, as an error names them.
+    fn words() -> String {
+        let words: Vec<String> = Self::WORDS.iter().map(|(w, _)| format!("`{w}`")).collect();
+        words.join(", ")
+    }
+}
+
+/// The address family of the clients' listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProtoType {
+    /// IPv4 or IPv6, as the address says.
+    Tcp,
+    /// IPv4 only.
+    Tcp4,
+    /// IPv6 only.
+    Tcp6,
+}
+
+impl Choice for ProtoType {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("tcp", Self::Tcp),
+        ("tcp4", Self::Tcp4),
+        ("tcp6", Self::Tcp6),
+    ];
+}
+
+/// The least important line to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Nothing.
+    None,
+    /// What a human must look at.
+    Error,
+    /// What went wrong without stopping the work.
+    Warn,
+    /// What happens.
+    Info,
+    /// What helps to find a defect.
+    Debug,
+}
+
+impl Choice for LogLevel {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("none", Self::None),
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+    ];
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Term,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Choice for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] = &[("term", Self::Term), ("json", Self::Json)];
+}
+
+macro_rules! display_as_word {
+    ($($choice:ty),+) => {
+        $(impl fmt::Display for $choice {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.word())
+            }
+        })+
+    };
+}
+display_as_word!(ProtoType, LogLevel, LogFormat);

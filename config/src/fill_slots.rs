@@ -1,0 +1,187 @@
+//! The file of `--fillslots`: which backend serves each slot, in the slot form of Codis 3.2.
+//!
+//! ```json
+//! [{"id": 0, "backend_addr": "10.0.0.1:6379", "backend_addr_group_id": 1,
+//!   "replica_groups": [["10.0.1.1:6379"]]},
+//!  {"id": 1}]
+//! ```
+//!
+//! Only `id` must be there; a slot without `backend_addr`, or without an element, is offline.
+//! The file is read strictly: an unknown key, a repeated slot, a wrong type is an error that says
+//! which element it is in and where, since a file that is half understood would send keys to
+//! servers that do not hold them.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
+use thiserror::Error;
+
+use crate::addr;
+
+/// How many slots there are.
+const SLOTS: usize = 1024;
+
+/// One element: what a slot's entry says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlotForm {
+    /// The slot, 0 to 1023.
+    pub id: u16,
+    /// Whether requests to the slot are held. Always false in a file that was accepted.
+    #[serde(default)]
+    pub locked: bool,
+    /// The primary, `host:port`; empty: the slot is offline.
+    #[serde(default)]
+    pub backend_addr: String,
+    /// The group of that primary; a label.
+    #[serde(default)]
+    pub backend_addr_group_id: i64,
+    /// The primary that keys are moved from. Always empty in a file that was accepted.
+    #[serde(default)]
+    pub migrate_from: String,
+    /// The group of that primary; a label.
+    #[serde(default)]
+    pub migrate_from_group_id: i64,
+    /// How keys are moved: 0 sync, 1 semi-async. Says nothing while nothing is moved.
+    #[serde(default)]
+    pub forward_method: u8,
+    /// The replicas, the nearest first, each as `host:port`.
+    #[serde(default)]
+    pub replica_groups: Vec<Vec<String>>,
+}
+
+/// A file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{name}:{line}:{column}: {}{text}", element_text(*.element))]
+pub struct FillSlotsError {
+    /// The name of the file.
+    pub name: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+    /// The element of the array, from 0, if it is the fault of one.
+    pub element: Option<usize>,
+    /// What is wrong and what to do.
+    pub text: String,
+}
+
+fn element_text(element: Option<usize>) -> String {
+    element.map_or_else(String::new, |index| format!("element {index}: "))
+}
+
+/// Reads a file; `name` is what errors call it.
+///
+/// # Errors
+/// The first thing that is wrong, with its place.
+pub fn parse(name: &str, text: &str) -> Result<Vec<SlotForm>, FillSlotsError> {
+    let mut element = None;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let elements = Elements {
+        current: &mut element,
+    };
+    elements
+        .deserialize(&mut json)
+        .and_then(|slots| json.end().map(|()| slots))
+        .map_err(|error| FillSlotsError {
+            name: name.to_owned(),
+            line: error.line(),
+            column: error.column(),
+            element,
+            text: without_place(&error),
+        })
+}
+
+/// The text of an error without the place that serde_json puts at its end.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+}
+
+/// Reads the array and keeps count, so that an error can name its element.
+struct Elements<'a> {
+    current: &'a mut Option<usize>,
+}
+
+impl<'de> DeserializeSeed<'de> for Elements<'_> {
+    type Value = Vec<SlotForm>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Vec<SlotForm>, D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = Vec<SlotForm>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of slots")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Vec<SlotForm>, A::Error> {
+        let mut seen = [false; SLOTS];
+        let mut slots = Vec::new();
+        loop {
+            *self.current = Some(slots.len());
+            let Some(slot) = array.next_element::<SlotForm>()? else {
+                break;
+            };
+            check(&slot).map_err(A::Error::custom)?;
+            match seen.get_mut(usize::from(slot.id)) {
+                Some(seen) if !*seen => *seen = true,
+                Some(_) => {
+                    let text = format!("slot `{}` is already in an earlier element", slot.id);
+                    return Err(A::Error::custom(text));
+                }
+                None => {
+                    let text = format!("slot `{}` does not exist, slots are 0 to 1023", slot.id);
+                    return Err(A::Error::custom(text));
+                }
+            }
+            slots.push(slot);
+        }
+        *self.current = None;
+        Ok(slots)
+    }
+}
+
+/// Checks what the types do not say.
+fn check(slot: &SlotForm) -> Result<(), String> {
+    if slot.locked {
+        return Err(format!(
+            "slot `{}` is locked, which this version does not support: \
+             finish the change in Codis, then give its new slots",
+            slot.id
+        ));
+    }
+    if !slot.migrate_from.is_empty() {
+        return Err(format!(
+            "slot `{}` is migrating from `{}`, which this version does not support: \
+             finish the migration in Codis, then give its new slots",
+            slot.id, slot.migrate_from
+        ));
+    }
+    if slot.forward_method > 1 {
+        return Err(format!(
+            "`forward_method` is 0 (sync) or 1 (semi-async), not {}",
+            slot.forward_method
+        ));
+    }
+    let replicas = slot.replica_groups.iter().flatten();
+    if slot.backend_addr.is_empty() && replicas.clone().next().is_some() {
+        return Err(format!(
+            "slot `{}` has replicas but no `backend_addr`",
+            slot.id
+        ));
+    }
+    let primary = Some(&slot.backend_addr).filter(|addr| !addr.is_empty());
+    for text in primary.into_iter().chain(replicas) {
+        addr::check_connectable(text).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! Every setting of the proxy: its name, kind, default and meaning, once.
+//!
+//! The table below is the only place that names a setting. From it come the fields of
+//! [`Config`], its `Default`, the reader of files, environment and flags, the commented default
+//! file and the text an operator reads there: a setting's documentation is the comment above it.
+//!
+//! The keys of a Codis 3.2 `proxy.toml` keep their names, defaults and forms, except that the
+//! addresses bind the loopback. A key that Keyway reads only for the sake of such a file stands
+//! in one of the last two sections.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::choices::{LogFormat, LogLevel, ProtoType};
+use crate::secret::Secret;
+
+/// A text.
+pub type Text = String;
+/// A plain number.
+pub type Count = usize;
+/// A number of bytes.
+pub type ByteCount = usize;
+/// A length of time.
+pub type Period = Duration;
+/// Yes or no.
+pub type Switch = bool;
+/// The path of a file; none when the key is empty.
+pub type FilePath = Option<PathBuf>;
+
+const KB: usize = 1024;
+const MB: usize = 1024 * KB;
+const GB: usize = 1024 * MB;
+
+/// Where in a [`Config`] a setting lives, by its kind.
+#[derive(Clone, Copy)]
+pub(crate) enum Field {
+    Text(fn(&mut Config) -> &mut Text),
+    Secret(fn(&mut Config) -> &mut Secret),
+    Count(fn(&mut Config) -> &mut Count),
+    ByteCount(fn(&mut Config) -> &mut ByteCount),
+    Period(fn(&mut Config) -> &mut Period),
+    Switch(fn(&mut Config) -> &mut Switch),
+    FilePath(fn(&mut Config) -> &mut FilePath),
+    ProtoType(fn(&mut Config) -> &mut ProtoType),
+    LogLevel(fn(&mut Config) -> &mut LogLevel),
+    LogFormat(fn(&mut Config) -> &mut LogFormat),
+}
+
+/// One setting.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) doc: &'static [&'static str],
+    pub(crate) field: Field,
+}
+
+/// What setting a key does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// The proxy acts on it.
+    Full,
+    /// Nothing, and nobody needs to know: the key tunes something Keyway does not have.
+    Silent,
+    /// Nothing in this version, and whoever sets it must be told.
+    Missing,
+}
+
+/// Settings that belong together.
+pub(crate) struct Section {
+    pub(crate) title: &'static str,
+    pub(crate) effect: Effect,
+    pub(crate) keys: &'static [Key],
+}
+
+macro_rules! settings {
+    ($(
+        [$title:literal, $effect:ident]
+        $( $(#[doc = $doc:literal])+ $name:ident: $kind:ident = $default:expr; )+
+    )+) => {
+        /// The settings of one proxy, named as in its file.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            $($( $(#[doc = $doc])+ pub $name: $kind, )+)+
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $($( $name: $default, )+)+ }
+            }
+        }
+
+        /// Every setting, in the order of the default file.
+        pub(crate) const SECTIONS: &[Section] = &[
+            $(Section {
+                title: $title,
+                effect: Effect::$effect,
+                keys: &[$(Key {
+                    name: stringify!($name),
+                    doc: &[$($doc),+],
+                    field: Field::$kind(|config| &mut config.$name),
+                },)+],
+            },)+
+        ];
+    };
+}
+
+settings! {
+    ["Names and passwords", Full]
+
+    /// Name of the cluster. Must not be empty.
+    product_name: Text = "codis-demo".to_owned();
+    /// User for the redis servers (ACL, redis 6). Empty: the password alone is sent.
+    product_user: Text = String::new();
+    /// Password for the redis servers, sent on every backend connection. Empty: none is sent.
+    product_auth: Secret = Secret::default();
+    /// User that clients may give in `AUTH user password`. Empty: `default`.
+    session_user: Text = String::new();
+    /// Password that clients must give. Empty: clients need none.
+    session_auth: Secret = Secret::default();
+
+    ["Addresses", Full]
+
+    /// Address clients connect to, `host:port`; `0.0.0.0:19000` for every interface.
+    proxy_addr: Text = "127.0.0.1:19000".to_owned();
+    /// Family of `proxy_addr`: `tcp`, `tcp4` or `tcp6`.
+    proto_type: ProtoType = ProtoType::Tcp4;
+    /// Address of the admin API, `host:port`. Whoever reaches it controls the proxy.
+    admin_addr: Text = "127.0.0.1:11080".to_owned();
+    /// Address of clients as told to others, where `proxy_addr` is not what they can reach.
+    /// Empty: `proxy_addr`.
+    host_proxy: Text = String::new();
+    /// Address of the admin API as told to others. Empty: `admin_addr`.
+    host_admin: Text = String::new();
+    /// Data centre of this proxy: a label, shown in its model.
+    proxy_datacenter: Text = String::new();
+
+    ["The process", Full]
+
+    /// Threads that serve clients. 0: one per core.
+    workers: Count = 0;
+    /// Clients connected at once; a further one gets an error and is closed. 0: no client at all.
+    proxy_max_clients: Count = 1000;
+    /// Bytes of requests and replies that all clients together may have waiting in the proxy.
+    /// At the limit no request is read until some of them have left.
+    proxy_max_offheap_size: ByteCount = GB;
+    /// Open files the process must be allowed, after it has raised its own limit as far as it may;
+    /// with fewer it does not start. 0: no demand.
+    open_files_min: Count = 0;
+    /// Time that running requests get to finish when the proxy stops. 0: none.
+    shutdown_timeout: Period = Duration::from_secs(10);
+    /// File that holds the process id while the proxy runs. Empty: none.
+    pidfile: FilePath = None;
+
+    ["The log", Full]
+
+    /// File to append the log to. Empty: standard error. Never rotated by the proxy: use
+    /// logrotate with `copytruncate`.
+    log_file: FilePath = None;
+    /// Least important line to log: `error`, `warn`, `info`, `debug`, or `none` for no log.
+    log_level: LogLevel = LogLevel::Info;
+    /// Form of the log: `term` for people, `json` for machines (one object per line).
+    log_format: LogFormat = LogFormat::Term;
+
+    ["Sessions (one per client)", Full]
+
+    /// Time without a request after which a client is closed. 0: never.
+    session_recv_timeout: Period = Duration::from_secs(30 * 60);
+    /// Time a half-received request may go without a new byte before its client is closed.
+    /// 0: no limit of its own.
+    session_partial_timeout: Period = Duration::from_secs(60);
+    /// Time a client may take nothing of its waiting replies before it is closed. 0: no limit.
+    session_send_timeout: Period = Duration::from_secs(30);
+    /// Requests of a client in flight; at the limit the proxy stops reading from it.
+    session_max_pipeline: Count = 10_000;
+    /// Bytes of a client's requests in flight; at the limit the proxy stops reading from it.
+    /// A larger single request passes when it is alone.
+    session_window_bytes_max: ByteCount = 64 * MB;
+    /// Bytes of one request; a larger one gets an error and closes its client. Below 4gb.
+    session_request_bytes_max: ByteCount = GB;
+    /// Bytes of one argument of a request; a larger one gets an error and closes its client.
+    session_bulk_bytes_max: ByteCount = 512 * MB;
+    /// Arguments of one request; more of them get an error and close the client.
+    session_elements_max: Count = 1_048_576;
+    /// Bytes of a request typed as a plain line; a longer one gets an error and closes its client.
+    session_inline_bytes_max: ByteCount = 64 * KB;
+    /// Bytes of waiting replies above which no further request of that client is read.
+    session_output_pause_bytes: ByteCount = MB;
+    /// Bytes of waiting replies at which the client is closed.
+    session_output_bytes_max: ByteCount = GB;
+    /// Period of TCP keepalive towards clients. 0: off.
+    session_keepalive_period: Period = Duration::from_secs(75);
+    /// Whether a client is closed after a reply that tells of a failure in the proxy itself.
+    session_break_on_failure: Switch = false;
+
+    ["Backends (the redis servers)", Full]
+
+    /// Time to connect to a backend, password and database included.
+    backend_connect_timeout: Period = Duration::from_secs(5);
+    /// Time from a request's writing to its reply; then the request gets an error and the
+    /// connection is replaced. 0: no limit.
+    backend_recv_timeout: Period = Duration::from_secs(30);
+    /// Time a backend may take nothing of what is written to it; then the connection is replaced.
+    /// 0: no limit.
+    backend_send_timeout: Period = Duration::from_secs(30);
+    /// Pause before a lost backend is tried again; doubles with every failure.
+    backend_retry_delay_min: Period = Duration::from_millis(50);
+    /// Longest pause between two tries.
+    backend_retry_delay_max: Period = Duration::from_secs(5);
+    /// Period of the PING on an idle backend connection, 1s at least. 0: off.
+    backend_ping_period: Period = Duration::from_secs(5);
+    /// Period of TCP keepalive towards backends. 0: off.
+    backend_keepalive_period: Period = Duration::from_secs(75);
+    /// Requests written to a backend connection and not yet answered; further ones wait.
+    backend_max_pipeline: Count = 20_480;
+    /// Requests that wait for a backend connection; further ones get an error at once.
+    backend_waiting_max: Count = 65_536;
+    /// Bytes of requests that wait for a backend connection; further ones get an error at once.
+    backend_waiting_bytes_max: ByteCount = 256 * MB;
+    /// Databases of the redis servers: `SELECT` takes 0 up to one less.
+    backend_number_databases: Count = 16;
+    /// Whether reads go to primaries only, even where a slot has replicas.
+    backend_primary_only: Switch = false;
+    /// Connections per server and database in Codis. Keyway has one per worker, server and
+    /// database and warns of any other number than 1: `workers` sets the parallelism.
+    backend_primary_parallel: Count = 1;
+    /// As `backend_primary_parallel`, for replicas.
+    backend_replica_parallel: Count = 1;
+
+    ["Read for the sake of Codis files, without effect: Keyway sizes buffers by need", Silent]
+
+    /// Ballast for the garbage collector of Codis; Keyway has none.
+    proxy_heap_placeholder: ByteCount = 256 * MB;
+    /// Bytes of the receive buffer of a backend connection in Codis.
+    backend_recv_bufsize: ByteCount = 128 * KB;
+    /// Bytes of the send buffer of a backend connection in Codis.
+    backend_send_bufsize: ByteCount = 128 * KB;
+    /// Bytes of the receive buffer of a client in Codis.
+    session_recv_bufsize: ByteCount = 128 * KB;
+    /// Bytes of the send buffer of a client in Codis.
+    session_send_bufsize: ByteCount = 64 * KB;
+
+    ["Read for the sake of Codis files, not in this version: a warning when set", Missing]
+
+    /// Kind of the coordinator to register with: `zookeeper` or `etcd`.
+    jodis_name: Text = String::new();
+    /// Addresses of that coordinator.
+    jodis_addr: Text = String::new();
+    /// `user:password` for that coordinator.
+    jodis_auth: Secret = Secret::default();
+    /// Time after which the coordinator forgets a silent proxy.
+    jodis_timeout: Period = Duration::from_secs(20);
+    /// Whether to register under the path of Codis 2.
+    jodis_compatible: Switch = false;
+    /// URL to post the figures of the proxy to, as JSON.
+    metrics_report_server: Text = String::new();
+    /// Period of that report.
+    metrics_report_period: Period = Duration::from_secs(1);
+    /// URL of an InfluxDB to write the figures to.
+    metrics_report_influxdb_server: Text = String::new();
+    /// Period of that report.
+    metrics_report_influxdb_period: Period = Duration::from_secs(1);
+    /// User for that InfluxDB.
+    metrics_report_influxdb_username: Text = String::new();
+    /// Password for that InfluxDB.
+    metrics_report_influxdb_password: Secret = Secret::default();
+    /// Database of that InfluxDB.
+    metrics_report_influxdb_database: Text = String::new();
+    /// Address of a StatsD to send the figures to.
+    metrics_report_statsd_server: Text = String::new();
+    /// Period of that report.
+    metrics_report_statsd_period: Period = Duration::from_secs(1);
+    /// Prefix of the names of those figures.
+    metrics_report_statsd_prefix: Text = String::new();
+}
+
+/// The setting called `name`.
+pub(crate) fn key(name: &str) -> Option<&'static Key> {
+    keys().find(|key| key.name == name)
+}
+
+/// Every setting.
+pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
+    SECTIONS.iter().flat_map(|section| section.keys)
+}
