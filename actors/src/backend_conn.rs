@@ -1,0 +1,524 @@
+//! One pipelined connection to a backend, for one database.
+//!
+//! Requests of many sessions are appended to one out buffer and leave in one write per turn; their
+//! replies come in the same order and go back in batches, only delimited, never re-encoded. A large
+//! reply is passed on in pieces while it arrives. The actor never dies with its socket: in state
+//! `Down` it answers at once, and reconnects by itself.
+//!
+//! | message           | from            | what happens                                        |
+//! |-------------------|-----------------|-----------------------------------------------------|
+//! | `ForwardBatch`    | RouterActor     | written, kept until it may be, or refused           |
+//! | `ConnectFinished` | its own attempt | requests flow, or the next attempt is scheduled     |
+//! | `Tick`            | RouterActor     | deadlines, keepalive, the next attempt              |
+//!
+//! Supervision: started by the router on first use, lives as long as its worker. When the
+//! connection is lost, requests that were written are answered with an error (a replica's reads go
+//! to the primary instead), those that were not are sent again on the next connection.
+//!
+//! Bounds: `backend_max_pipeline` requests in flight; beyond it `backend_waiting_max` requests and
+//! `backend_waiting_bytes_max` bytes wait; beyond that requests are refused. Each has a deadline of
+//! `backend_recv_timeout`.
+//!
+//! The order of requests and what a loss means for each is in [`in_flight`] (B-1, B-2).
+
+mod backoff;
+pub(crate) mod connect;
+mod in_flight;
+mod replies;
+mod status;
+mod waiting;
+
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix::prelude::*;
+use bytes::Bytes;
+use command::Part;
+use routing::SlotId;
+use slog::{debug, info, warn};
+use tokio::net::TcpStream;
+
+pub use status::{BackendStatus, ConnState, Role, Target};
+
+use crate::client_error::RequestFailure;
+use crate::io::OutBuffer;
+use crate::router::{RetryBatch, RouteRequest, RouterActor};
+use crate::session::window::Ticket;
+use crate::session::{RepliesFailed, SessionActor};
+use crate::supervisor::Tick;
+use crate::worker::Worker;
+use backoff::Backoff;
+use connect::{ConnectFailure, Connected};
+use in_flight::{InFlight, Run};
+use replies::ReplyReader;
+pub(crate) use status::ConnStatus;
+use waiting::Waiting;
+
+/// How often a stale replica is asked whether it has recovered.
+const STALE_CHECK_MS: u64 = 1000;
+
+/// Requests of one session for this connection.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ForwardBatch {
+    /// Who gets the replies.
+    pub session: Arc<Addr<SessionActor>>,
+    /// The bytes that whole requests lie in.
+    pub data: Bytes,
+    /// The bytes that the parts of fanned-out requests lie in.
+    pub parts: Bytes,
+    /// In the order in which they must be executed.
+    pub requests: Vec<ForwardRequest>,
+}
+
+/// One request, or one part of a fanned-out request.
+#[derive(Clone, Copy, Debug)]
+pub struct ForwardRequest {
+    /// Its place in the session.
+    pub ticket: Ticket,
+    /// Which part of a fanned-out request; 0 for a whole one.
+    pub part: u16,
+    /// Whether it lies in the batch's `parts` rather than its `data`.
+    pub is_in_parts: bool,
+    /// The slot of its (first) key.
+    pub slot: SlotId,
+    /// Where it begins.
+    pub start: u32,
+    /// Its length in bytes.
+    pub len: u32,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ConnectFinished(Result<Connected, ConnectFailure>);
+
+/// Why a connection ended.
+#[derive(Debug)]
+enum Loss {
+    /// The backend closed it.
+    Closed,
+    /// The socket failed.
+    Io(std::io::Error),
+    /// A reply or a write was overdue.
+    Timeout,
+    /// What came was no reply, or a reply that nobody waits for.
+    Garbled(String),
+}
+
+/// See the module.
+pub struct BackendConnActor {
+    worker: Rc<Worker>,
+    router: Addr<RouterActor>,
+    status: Rc<ConnStatus>,
+    io: Option<TcpStream>,
+    out: OutBuffer,
+    in_flight: InFlight<Arc<Addr<SessionActor>>>,
+    waiting: Waiting,
+    replies: ReplyReader,
+    backoff: Backoff,
+    /// When to try again while `Down`.
+    retry_ms: u64,
+    /// When the socket last took or gave bytes.
+    last_io_ms: u64,
+}
+
+impl BackendConnActor {
+    pub(crate) fn new(
+        worker: Rc<Worker>,
+        router: Addr<RouterActor>,
+        status: Rc<ConnStatus>,
+    ) -> Self {
+        let config = &worker.settings.config;
+        let backoff = Backoff::new(config.backend_retry_delay_min, config.backend_retry_delay_max);
+        let waiting = Waiting::new(config.backend_waiting_max, config.backend_waiting_bytes_max);
+        Self {
+            worker,
+            router,
+            status,
+            io: None,
+            out: OutBuffer::default(),
+            in_flight: InFlight::default(),
+            waiting,
+            replies: ReplyReader::default(),
+            backoff,
+            retry_ms: 0,
+            last_io_ms: 0,
+        }
+    }
+}
+
+impl Actor for BackendConnActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // The first attempt: the state is `Connecting` from the start.
+        let _ = self.backoff.next(0);
+        self.connect(ctx);
+        ctx.spawn(Pump);
+    }
+}
+
+impl Handler<ForwardBatch> for BackendConnActor {
+    type Result = ();
+
+    fn handle(&mut self, batch: ForwardBatch, _ctx: &mut Self::Context) {
+        if self.status.state() == ConnState::Down {
+            self.refuse(batch, RequestFailure::BackendDown);
+        } else if self.waiting.is_empty() && self.admits(&batch) {
+            self.accept(batch);
+        } else if let Err(batch) = self.waiting.push(batch) {
+            self.refuse(batch, RequestFailure::BackendBusy);
+        }
+    }
+}
+
+impl Handler<ConnectFinished> for BackendConnActor {
+    type Result = ();
+
+    fn handle(&mut self, finished: ConnectFinished, ctx: &mut Self::Context) {
+        let target = &self.status.target;
+        match finished.0 {
+            Ok(connected) => {
+                info!(self.worker.log, "backend connected"; "backend" => %target.addr,
+                    "database" => target.database, "worker" => self.worker.index);
+                let is_stale = connected.is_stale && target.role == Role::Replica;
+                ConnStatus::count(&self.status.connects_total, 1);
+                self.worker.counters.backend_conns.add(1);
+                self.status.become_state(ConnState::Ready);
+                if is_stale {
+                    self.status.become_state(ConnState::Stale);
+                }
+                self.last_io_ms = self.worker.clock.now_ms();
+                self.io = Some(connected.io);
+            }
+            Err(failure) => {
+                if self.status.state() == ConnState::Connecting {
+                    warn!(self.worker.log, "backend is down"; "backend" => %target.addr,
+                        "database" => target.database, "worker" => self.worker.index,
+                        "error" => %failure);
+                }
+                *self.status.last_failure.borrow_mut() = Some(failure.to_string());
+                self.schedule_attempt(ctx);
+            }
+        }
+    }
+}
+
+impl Handler<Tick> for BackendConnActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
+        let now_ms = self.worker.clock.now_ms();
+        match self.status.state() {
+            ConnState::Connecting => {}
+            ConnState::Down if now_ms >= self.retry_ms => {
+                self.retry_ms = u64::MAX;
+                self.connect(ctx);
+            }
+            ConnState::Down => {}
+            ConnState::Ready | ConnState::Stale if self.is_overdue(now_ms) => {
+                self.lose(&Loss::Timeout, ctx);
+            }
+            ConnState::Ready => self.keep_alive(now_ms),
+            ConnState::Stale => self.check_recovery(now_ms),
+        }
+    }
+}
+
+/// Flushes and reads whenever the actor is woken, after its mailbox was emptied.
+struct Pump;
+
+impl ActorFuture<BackendConnActor> for Pump {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        conn: &mut BackendConnActor,
+        ctx: &mut Context<BackendConnActor>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        if let Err(loss) = conn.pump(cx) {
+            conn.lose(&loss, ctx);
+        }
+        Poll::Pending
+    }
+}
+
+impl BackendConnActor {
+    fn pump(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Loss> {
+        if self.io.is_none() {
+            return Ok(());
+        }
+        self.flush(cx)?;
+        self.read(cx)?;
+        if self.take_waiting() {
+            self.flush(cx)?;
+        }
+        self.status.requests_in_flight.set(self.in_flight.len());
+        self.status.requests_waiting.set(self.waiting.len());
+        Ok(())
+    }
+
+    fn flush(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Loss> {
+        let Some(io) = &mut self.io else { return Ok(()) };
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let (written, flushed) = self.out.poll_flush(cx, io);
+        if written > 0 {
+            self.last_io_ms = self.worker.clock.now_ms();
+        }
+        match flushed {
+            Poll::Ready(Err(error)) => Err(Loss::Io(error)),
+            Poll::Ready(Ok(())) => {
+                self.out.release(&mut self.worker.out_pool.borrow_mut());
+                Ok(())
+            }
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Whether a batch fits beside what is in flight; one larger than the limit goes alone.
+    fn admits(&self, batch: &ForwardBatch) -> bool {
+        let limit = self.worker.settings.config.backend_max_pipeline;
+        self.in_flight.is_empty() || self.in_flight.len() + batch.requests.len() <= limit
+    }
+
+    fn accept(&mut self, batch: ForwardBatch) {
+        self.out.acquire(&mut self.worker.out_pool.borrow_mut());
+        for request in &batch.requests {
+            request.write(&batch.data, &batch.parts, &mut self.out);
+        }
+        let now_ms = self.worker.clock.now_ms();
+        let mut run = Run::new(Some(batch.session), batch.requests, now_ms);
+        if self.status.target.role == Role::Replica {
+            run.source = Some((batch.data, batch.parts));
+        }
+        self.in_flight.push(run);
+    }
+
+    /// Moves waiting batches into flight as far as there is room. Says whether any were.
+    fn take_waiting(&mut self) -> bool {
+        let mut is_any = false;
+        while let Some(front) = self.waiting.front() {
+            if !self.admits(front) {
+                break;
+            }
+            let Some(batch) = self.waiting.pop() else { break };
+            self.accept(batch);
+            is_any = true;
+        }
+        is_any
+    }
+
+    fn is_overdue(&self, now_ms: u64) -> bool {
+        let config = &self.worker.settings.config;
+        let is_late = |since_ms: u64, limit: Duration| {
+            !limit.is_zero() && u128::from(now_ms.saturating_sub(since_ms)) > limit.as_millis()
+        };
+        let is_reply_late =
+            self.in_flight.oldest_ms().is_some_and(|ms| is_late(ms, config.backend_recv_timeout));
+        let is_write_late =
+            !self.out.is_empty() && is_late(self.last_io_ms, config.backend_send_timeout);
+        is_reply_late || is_write_late
+    }
+
+    fn keep_alive(&mut self, now_ms: u64) {
+        let period = self.worker.settings.config.backend_ping_period;
+        let is_idle = self.in_flight.is_empty()
+            && u128::from(now_ms.saturating_sub(self.last_io_ms)) >= period.as_millis();
+        if !period.is_zero() && is_idle {
+            self.ask_own(&[b"PING"], now_ms);
+        }
+    }
+
+    fn check_recovery(&mut self, now_ms: u64) {
+        if self.in_flight.is_empty() && now_ms.saturating_sub(self.last_io_ms) >= STALE_CHECK_MS {
+            self.ask_own(&[b"INFO"], now_ms);
+        }
+    }
+
+    /// Sends a request of the connection's own, whose reply goes to no session.
+    fn ask_own(&mut self, request: &[&[u8]], now_ms: u64) {
+        let before = self.out.len();
+        resp::encode::request(self.out.tail(), request);
+        let len = u32::try_from(self.out.len() - before).unwrap_or(0);
+        self.in_flight.push(Run::new(None, vec![ForwardRequest::own(len)], now_ms));
+    }
+
+    fn connect(&self, ctx: &Context<Self>) {
+        let me = ctx.address();
+        let target = self.status.target.clone();
+        let settings = Arc::clone(&self.worker.settings);
+        actix_rt::spawn(async move {
+            let credentials = settings.credentials_of(&target.addr);
+            let deadline = settings.config.backend_connect_timeout;
+            let keepalive = settings.config.backend_keepalive_period;
+            let result = connect::connect(&target, credentials, deadline, keepalive).await;
+            #[expect(clippy::disallowed_methods, reason = "BOUND: one attempt at a time")]
+            me.do_send(ConnectFinished(result));
+        });
+    }
+
+    fn lose(&mut self, loss: &Loss, ctx: &Context<Self>) {
+        let target = &self.status.target;
+        let requests = self.in_flight.len();
+        if requests == 0 && matches!(loss, Loss::Closed) {
+            debug!(self.worker.log, "backend closed an idle connection";
+                "backend" => %target.addr, "database" => target.database);
+        } else {
+            warn!(self.worker.log, "backend connection lost"; "backend" => %target.addr,
+                "database" => target.database, "worker" => self.worker.index,
+                "requests" => requests, "cause" => %loss);
+        }
+        *self.status.last_failure.borrow_mut() = Some(loss.to_string());
+        self.worker.counters.backend_conns.sub(1);
+        self.io = None;
+        let is_front_begun = self.replies.reset();
+        let (failed, dropped) = self.in_flight.fail_written(self.out.len());
+        self.out.advance(dropped);
+        for (position, run) in failed.into_iter().enumerate() {
+            self.fail_run(run, loss.to_failure(), position == 0 && is_front_begun);
+        }
+        self.schedule_attempt(ctx);
+    }
+
+    /// Connects at once after a first loss; otherwise refuses requests until the next attempt.
+    fn schedule_attempt(&mut self, ctx: &Context<Self>) {
+        let now_ms = self.worker.clock.now_ms();
+        let delay = self.backoff.next(RandomState::new().hash_one(now_ms));
+        let Some(delay) = delay else {
+            self.status.become_state(ConnState::Connecting);
+            self.connect(ctx);
+            return;
+        };
+        self.status.become_state(ConnState::Down);
+        self.retry_ms = now_ms + u64::try_from(delay.as_millis()).unwrap_or(u64::MAX / 2);
+        self.out.clear();
+        for run in self.in_flight.fail_all() {
+            self.fail_run(run, RequestFailure::BackendDown, false);
+        }
+        while let Some(batch) = self.waiting.pop() {
+            self.refuse(batch, RequestFailure::BackendDown);
+        }
+        self.status.requests_in_flight.set(0);
+        self.status.requests_waiting.set(0);
+    }
+
+    /// Answers the requests of a run with an error, or sends a replica's reads to the primary. A
+    /// reply that has begun can only be broken off.
+    fn fail_run(
+        &self,
+        run: Run<Arc<Addr<SessionActor>>>,
+        failure: RequestFailure,
+        is_front_begun: bool,
+    ) {
+        let Some(session) = run.session.clone() else { return };
+        let mut requests = run.unanswered().to_vec();
+        let Some((data, parts)) = run.source else {
+            self.fail(&session, &requests, failure);
+            return;
+        };
+        if is_front_begun && !requests.is_empty() {
+            let begun = requests.remove(0);
+            self.fail(&session, &[begun], failure);
+        }
+        self.retry(ForwardBatch { session, data, parts, requests });
+    }
+
+    /// Refuses a batch that was not sent; a replica's reads go to the primary.
+    fn refuse(&self, batch: ForwardBatch, failure: RequestFailure) {
+        if self.status.target.role == Role::Replica {
+            self.retry(batch);
+        } else {
+            self.fail(&batch.session, &batch.requests, failure);
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
+    fn retry(&self, batch: ForwardBatch) {
+        if !batch.requests.is_empty() {
+            let database = self.status.target.database;
+            self.router.do_send(RetryBatch { database, batch });
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
+    fn fail(
+        &self,
+        session: &Addr<SessionActor>,
+        requests: &[ForwardRequest],
+        failure: RequestFailure,
+    ) {
+        ConnStatus::count(&self.status.failures_total, requests.len());
+        self.worker.counters.failures_total.add(requests.len() as u64);
+        let failed = requests.iter().map(|request| (request.ticket, request.part, failure));
+        session.do_send(RepliesFailed { failed: failed.collect() });
+    }
+}
+
+impl Loss {
+    fn to_failure(&self) -> RequestFailure {
+        match self {
+            Self::Closed | Self::Io(_) => RequestFailure::BackendLost,
+            Self::Timeout => RequestFailure::BackendTimeout,
+            Self::Garbled(_) => RequestFailure::BackendGarbled,
+        }
+    }
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed by the backend"),
+            Self::Io(error) => error.fmt(f),
+            Self::Timeout => f.write_str("a reply or a write was overdue"),
+            Self::Garbled(what) => write!(f, "malformed reply: {what}"),
+        }
+    }
+}
+
+impl ForwardRequest {
+    /// A request that was not split.
+    pub(crate) fn whole(request: &RouteRequest) -> Self {
+        Self {
+            ticket: request.ticket,
+            part: 0,
+            is_in_parts: false,
+            slot: request.slot,
+            start: request.start,
+            len: request.len,
+        }
+    }
+
+    /// A part of a fanned-out request.
+    pub(crate) fn part(ticket: Ticket, number: u16, part: &Part) -> Self {
+        // The parts of a batch together are hardly larger than the batch, which fits u32.
+        let offset = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
+        let (start, len) = (offset(part.range.start), offset(part.range.len()));
+        Self { ticket, part: number, is_in_parts: true, slot: part.slot, start, len }
+    }
+
+    /// A request of the connection itself.
+    fn own(len: u32) -> Self {
+        Self {
+            ticket: Ticket::default(),
+            part: 0,
+            is_in_parts: false,
+            slot: SlotId::default(),
+            start: 0,
+            len,
+        }
+    }
+
+    fn write(&self, data: &Bytes, parts: &Bytes, out: &mut OutBuffer) {
+        let source = if self.is_in_parts { parts } else { data };
+        let range = self.start as usize..self.start as usize + self.len as usize;
+        debug_assert!(range.end <= source.len(), "a request lies within its bytes");
+        out.push_range(source, range);
+    }
+}

@@ -1,0 +1,59 @@
+//! Batches that wait because a connection has all the requests in flight that it may have.
+//!
+//! Pure. Bounds: `requests_max` requests and `bytes_max` bytes; beyond them a batch is handed back
+//! and its requests are refused.
+
+use std::collections::VecDeque;
+
+use super::ForwardBatch;
+
+pub(super) struct Waiting {
+    batches: VecDeque<ForwardBatch>,
+    requests: usize,
+    bytes: usize,
+    requests_max: usize,
+    bytes_max: usize,
+}
+
+impl Waiting {
+    pub(super) fn new(requests_max: usize, bytes_max: usize) -> Self {
+        Self { batches: VecDeque::new(), requests: 0, bytes: 0, requests_max, bytes_max }
+    }
+
+    /// The number of requests that wait.
+    pub(super) fn len(&self) -> usize {
+        self.requests
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    pub(super) fn front(&self) -> Option<&ForwardBatch> {
+        self.batches.front()
+    }
+
+    /// Keeps a batch, or hands it back when there is no room.
+    pub(super) fn push(&mut self, batch: ForwardBatch) -> Result<(), ForwardBatch> {
+        let requests = self.requests + batch.requests.len();
+        let bytes = self.bytes + bytes_of(&batch);
+        if requests > self.requests_max || bytes > self.bytes_max {
+            return Err(batch);
+        }
+        self.requests = requests;
+        self.bytes = bytes;
+        self.batches.push_back(batch);
+        Ok(())
+    }
+
+    pub(super) fn pop(&mut self) -> Option<ForwardBatch> {
+        let batch = self.batches.pop_front()?;
+        self.requests -= batch.requests.len();
+        self.bytes -= bytes_of(&batch);
+        Some(batch)
+    }
+}
+
+fn bytes_of(batch: &ForwardBatch) -> usize {
+    batch.requests.iter().map(|request| request.len as usize).sum()
+}

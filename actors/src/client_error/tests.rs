@@ -1,0 +1,39 @@
+use super::*;
+
+const ALL: [RequestFailure; 9] = [
+    RequestFailure::SlotOffline,
+    RequestFailure::BackendDown,
+    RequestFailure::BackendBusy,
+    RequestFailure::BackendLost,
+    RequestFailure::BackendTimeout,
+    RequestFailure::BackendGarbled,
+    RequestFailure::NoSuchDatabase,
+    RequestFailure::NoReply,
+    RequestFailure::ProxyTimeout,
+];
+
+/// Clients match on these texts: a change here is a change of the product.
+#[test]
+fn texts_for_clients_are_these() {
+    let texts = ALL.map(RequestFailure::to_client).join("\n");
+    assert_eq!(
+        texts,
+        "ERR slot is offline, no backend is assigned to it\n\
+         ERR backend is down, the request was not sent\n\
+         ERR backend has too many requests in flight, the request was not sent\n\
+         ERR backend connection was lost, the request may have been executed\n\
+         ERR backend did not reply in time, the request may have been executed\n\
+         ERR backend sent a malformed reply, the request may have been executed\n\
+         ERR DB index is out of range\n\
+         ERR no reply came for the request, it may have been executed\n\
+         ERR the proxy could not answer in time"
+    );
+}
+
+#[test]
+fn a_text_for_clients_is_one_line_with_a_known_prefix() {
+    for failure in ALL {
+        let text = failure.to_client();
+        assert!(text.starts_with("ERR ") && !text.contains(['\r', '\n']), "`{text}`");
+    }
+}

@@ -1,0 +1,167 @@
+//! From bytes to requests: frames what was read, plans each request, and enters it.
+//!
+//! Requests of one read leave in one batch. A batch is for one database and points into one piece
+//! of memory, so SELECT and inline requests end it.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use command::{Access, Args, Command, Plan};
+use resp::ProtocolError;
+use resp::request::{Framed, Span};
+
+use super::{Phase, ReplyMode, SessionActor, access};
+use crate::client_error::text;
+use crate::router::{RouteBatch, RouteRequest};
+use crate::session::window::Ticket;
+
+/// The scratch of argument positions is given back above this many.
+const SPANS_KEPT_MAX: usize = 4096;
+
+/// Requests to be routed, all within `data`.
+pub(super) struct Batch {
+    data: Bytes,
+    requests: Vec<RouteRequest>,
+}
+
+impl Batch {
+    fn new(data: &Bytes) -> Self {
+        Self { data: data.clone(), requests: Vec::new() }
+    }
+}
+
+impl SessionActor {
+    /// Takes requests from `data`, which begins at the start of one, as long as they may enter.
+    pub(super) fn take_requests(&mut self, data: &Bytes) {
+        self.out.acquire(&mut self.worker.out_pool.borrow_mut());
+        let mut spans = self.worker.spans.take();
+        let mut batch = Batch::new(data);
+        let mut position = 0;
+        while let Some(rest) = data.get(position..).filter(|rest| !rest.is_empty()) {
+            if !self.may_enter() {
+                self.stalled = data.slice(position..);
+                break;
+            }
+            match self.framer.next(rest, &mut spans) {
+                Ok(Framed::Request { len }) => {
+                    let frame = rest.get(..len).unwrap_or_default();
+                    self.enter(frame, &spans, position, &mut batch);
+                    position += len;
+                }
+                Ok(Framed::Inline { len, encoded }) => {
+                    self.route(&mut batch);
+                    let encoded = Bytes::from(encoded);
+                    let mut inline = Batch::new(&encoded);
+                    self.enter(&encoded, &spans, 0, &mut inline);
+                    self.route(&mut inline);
+                    position += len;
+                }
+                Ok(Framed::Skip { len }) => position += len,
+                Ok(Framed::Incomplete { missing }) => {
+                    self.keep_incomplete(rest, missing);
+                    break;
+                }
+                Err(error) => {
+                    self.refuse_framing(&error);
+                    break;
+                }
+            }
+        }
+        self.route(&mut batch);
+        if spans.capacity() <= SPANS_KEPT_MAX {
+            self.worker.spans.replace(spans);
+        }
+    }
+
+    fn keep_incomplete(&mut self, rest: &[u8], missing: usize) {
+        let mut input = BytesMut::with_capacity(rest.len() + missing);
+        input.extend_from_slice(rest);
+        self.input = input;
+        self.input_missing = missing;
+    }
+
+    /// Framing is lost: the client gets an error after the replies that are due, and is closed.
+    fn refuse_framing(&mut self, error: &ProtocolError) {
+        self.worker.counters.rejected_total.add(1);
+        let text = access::protocol_error_text(error, self.is_authenticated);
+        let ticket = self.window.enter(0, false);
+        self.settle_error(ticket, &text);
+        self.phase = Phase::Draining;
+    }
+
+    /// Plans one request and gives it its place in the window.
+    fn enter(&mut self, frame: &[u8], spans: &[Span], start: usize, batch: &mut Batch) {
+        let worker = std::rc::Rc::clone(&self.worker);
+        let args = Args::new(frame, spans);
+        let planned = worker.commands.plan(&args);
+        worker.counters.requests_total.add(1);
+        if let Some(command) = planned.command {
+            self.record.last_command.set(Some(command.id()));
+            if let Some(counter) = worker.counters.commands.get(command.id().index()) {
+                counter.add(1);
+            }
+        }
+        if self.window.is_empty() {
+            self.record.progress_ms.set(worker.clock.now_ms());
+        }
+        // The limits of the framer keep offsets and lengths within u32.
+        let offset = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
+        let (start, len) = (offset(start), offset(frame.len()));
+        let is_muted = self.is_muted();
+        let ticket = self.window.enter(len, is_muted);
+        if !self.is_authenticated && access::needs_authentication(&planned) {
+            worker.counters.rejected_total.add(1);
+            self.settle_error(ticket, text::NO_AUTH);
+            return;
+        }
+        match planned.plan {
+            Plan::Forward { slot, access } => {
+                batch.requests.push(RouteRequest { ticket, start, len, slot, access, fan_out: None });
+            }
+            Plan::FanOut(keys) => {
+                let slot = keys.slots().next().unwrap_or_default();
+                let access = planned.command.map_or(Access::Write, Command::access);
+                let fan_out = Some(Box::new(keys));
+                batch.requests.push(RouteRequest { ticket, start, len, slot, access, fan_out });
+            }
+            Plan::Local(local) => {
+                // SELECT changes the database, so what came before it must be on its way.
+                self.route(batch);
+                self.answer(local, ticket, &args, planned.command);
+            }
+            Plan::Reject(rejection) => {
+                worker.counters.rejected_total.add(1);
+                self.window.settle_local(ticket, &mut self.out, |out| rejection.encode(out));
+            }
+        }
+    }
+
+    /// Whether the client wants no reply to the request at hand.
+    fn is_muted(&mut self) -> bool {
+        match self.reply_mode {
+            ReplyMode::On => false,
+            ReplyMode::Off => true,
+            ReplyMode::SkipNext => {
+                self.reply_mode = ReplyMode::On;
+                true
+            }
+        }
+    }
+
+    /// Sends the batch to the router and begins the next one.
+    #[expect(clippy::disallowed_methods, reason = "BOUND: every request holds credit of the window")]
+    fn route(&mut self, batch: &mut Batch) {
+        let Some(me) = self.me.as_ref().filter(|_| !batch.requests.is_empty()) else { return };
+        self.links.router.do_send(RouteBatch {
+            session: Arc::clone(me),
+            database: self.record.database.get(),
+            data: batch.data.clone(),
+            requests: std::mem::take(&mut batch.requests),
+        });
+    }
+
+    /// Settles a request with an error text, which includes its prefix.
+    pub(super) fn settle_error(&mut self, ticket: Ticket, text: &str) {
+        self.window.settle_local(ticket, &mut self.out, |out| resp::encode::error(out, text));
+    }
+}

@@ -1,0 +1,461 @@
+//! The window of requests that a session has entered and not yet answered.
+//!
+//! Clients may pipeline; backends answer in any order relative to each other. The window gives
+//! every request a ticket when it enters and lets replies out strictly in that order, whatever
+//! order they arrive in.
+//!
+//! ```text
+//! enter(1) enter(2) enter(3)   settle(3)   settle(1)       settle(2)
+//! [1 . .]  [1 2 .]  [1 2 3] -> [1 2 3*] -> [2 3*] out: 1 -> [] out: 2, 3
+//! ```
+//!
+//! A large reply comes in pieces: at the head of the window they go out at once, behind it they
+//! wait as shared segments. The reply of a fanned-out request is merged from its parts' replies.
+//!
+//! Pure: no socket, no clock. The session is the only user.
+//!
+//! Bounds: the session enters requests only while [`ReplyWindow::has_room`]; what waits behind the
+//! head is counted by [`ReplyWindow::retained_bytes`] and held against the session's output limit.
+//!
+//! Invariants: S-1 replies leave in the order of entry. S-2 every entered request leaves exactly
+//! once. S-3 `request_bytes` is the sum over the entries. S-4 once a piece of a reply has left,
+//! nothing but the rest of that reply follows it.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use command::Merge;
+
+use crate::client_error::RequestFailure;
+use crate::io::OutBuffer;
+
+/// The place of a request in its session, as a wrapping sequence number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticket(u32);
+
+/// Which part of a reply a piece is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// The whole reply.
+    Whole,
+    /// Some of the reply; more follows.
+    More,
+    /// The end of a reply whose beginning came before.
+    Last,
+}
+
+/// What the session must do after a failed reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Settled {
+    /// Nothing special.
+    Fine,
+    /// The client has got the beginning of a reply that will never end (S-4): close it.
+    Broken,
+}
+
+/// How many requests and bytes a session may have in flight.
+#[derive(Clone, Copy, Debug)]
+pub struct WindowLimits {
+    /// Requests entered and not answered. At the limit the session stops reading.
+    pub requests_max: usize,
+    /// Their bytes. A single larger request is let through alone.
+    pub bytes_max: usize,
+}
+
+/// Replies held behind the head are copied together up to this size; larger ones stay shared.
+const HELD_BYTES_MAX: usize = 4 * 1024;
+
+/// Above this much dead space the held replies are copied together again.
+const HELD_WASTE_MIN: usize = 64 * 1024;
+
+#[derive(Debug)]
+struct Entry {
+    request_bytes: u32,
+    /// The client asked for no reply (CLIENT REPLY OFF or SKIP).
+    is_muted: bool,
+    state: EntryState,
+}
+
+#[derive(Debug)]
+enum EntryState {
+    /// No reply yet.
+    Waiting,
+    /// A whole reply, in `held`.
+    Held { start: u32, len: u32 },
+    /// Pieces of a reply that is not at the head, or whole when `is_whole`.
+    Segments(Box<Segments>),
+    /// At the head, some of the reply has left (S-4).
+    Leaving,
+    /// Parts of a fanned-out request.
+    Merging(Box<Merging>),
+}
+
+#[derive(Debug, Default)]
+struct Segments {
+    pieces: Vec<Bytes>,
+    len: usize,
+    is_whole: bool,
+}
+
+#[derive(Debug)]
+struct Merging {
+    merge: Merge,
+    /// Beginnings of part replies that came in pieces, by part.
+    begun: Vec<(u16, BytesMut)>,
+    len: usize,
+    is_whole: bool,
+}
+
+/// The requests of a session without a reply, in order.
+#[derive(Debug)]
+pub(crate) struct ReplyWindow {
+    limits: WindowLimits,
+    /// The ticket of the front entry.
+    head: u32,
+    entries: VecDeque<Entry>,
+    request_bytes: usize,
+    /// Small replies that wait behind the head, back to back.
+    held: Vec<u8>,
+    /// Bytes of `held` that an entry still points at.
+    held_live: usize,
+    /// Bytes in `Segments` and `Merging` entries.
+    segment_bytes: usize,
+}
+
+impl ReplyWindow {
+    /// An empty window.
+    #[must_use]
+    pub(crate) fn new(limits: WindowLimits) -> Self {
+        Self {
+            limits,
+            head: 0,
+            entries: VecDeque::new(),
+            request_bytes: 0,
+            held: Vec::new(),
+            held_live: 0,
+            segment_bytes: 0,
+        }
+    }
+
+    /// The number of requests without a reply.
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True when every request is answered.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// True when another request may enter.
+    #[must_use]
+    pub(crate) fn has_room(&self) -> bool {
+        self.entries.is_empty()
+            || (self.entries.len() < self.limits.requests_max
+                && self.request_bytes < self.limits.bytes_max)
+    }
+
+    /// Bytes of replies that cannot leave yet.
+    #[must_use]
+    pub(crate) fn retained_bytes(&self) -> usize {
+        self.held.len() + self.segment_bytes
+    }
+
+    /// Enters a request of that many bytes and gives it its ticket.
+    pub(crate) fn enter(&mut self, request_bytes: u32, is_muted: bool) -> Ticket {
+        // The window is far smaller than the range of tickets, so wrapping keeps them distinct.
+        #[expect(clippy::cast_possible_truncation, reason = "wrapping sequence number")]
+        let ticket = self.head.wrapping_add(self.entries.len() as u32);
+        self.request_bytes += request_bytes as usize;
+        self.entries.push_back(Entry { request_bytes, is_muted, state: EntryState::Waiting });
+        Ticket(ticket)
+    }
+
+    /// Settles a request with a reply made here.
+    pub(crate) fn settle_local(
+        &mut self,
+        ticket: Ticket,
+        out: &mut OutBuffer,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let is_head = ticket.0 == self.head;
+        let Some(entry) = self.entry(ticket) else { return };
+        if is_head {
+            if !entry.is_muted {
+                encode(out.tail());
+            }
+            self.pop_head();
+            self.release(out);
+            return;
+        }
+        let start = self.held.len();
+        encode(&mut self.held);
+        self.hold(ticket, start);
+    }
+
+    /// Settles a request, or a part of it, with an error made here.
+    pub(crate) fn settle_failed(
+        &mut self,
+        ticket: Ticket,
+        part: u16,
+        failure: RequestFailure,
+        out: &mut OutBuffer,
+    ) -> Settled {
+        let Some(entry) = self.entry(ticket) else { return Settled::Fine };
+        let mut error = Vec::new();
+        match &mut entry.state {
+            EntryState::Leaving if !entry.is_muted => return Settled::Broken,
+            EntryState::Merging(merging) => {
+                merging.begun.retain(|(begun_part, _)| *begun_part != part);
+                resp::encode::error(&mut error, failure.to_client());
+                let range = 0..error.len();
+                self.settle(ticket, part, Piece::Whole, &Bytes::from(error), range, out);
+            }
+            EntryState::Leaving | EntryState::Waiting => {
+                self.settle_local(ticket, out, |out| {
+                    resp::encode::error(out, failure.to_client());
+                });
+            }
+            EntryState::Segments(segments) => {
+                let dropped = segments.len;
+                entry.state = EntryState::Waiting;
+                self.segment_bytes -= dropped;
+                self.settle_local(ticket, out, |out| {
+                    resp::encode::error(out, failure.to_client());
+                });
+            }
+            // S-2: a second answer for a settled request; the first one stands.
+            EntryState::Held { .. } => debug_assert!(false, "S-2: request settled twice"),
+        }
+        Settled::Fine
+    }
+
+    /// Says that the reply of a request will be merged from the replies of its parts.
+    pub(crate) fn plan_merge(&mut self, ticket: Ticket, merge: Merge) {
+        if let Some(entry) = self.entry(ticket) {
+            let merging = Merging { merge, begun: Vec::new(), len: 0, is_whole: false };
+            entry.state = EntryState::Merging(Box::new(merging));
+        }
+    }
+
+    /// Settles a request, or a part of it, with a piece of a backend's reply: a range of `data`.
+    /// Everything that can leave now goes to `out`.
+    pub(crate) fn settle(
+        &mut self,
+        ticket: Ticket,
+        part: u16,
+        piece: Piece,
+        data: &Bytes,
+        range: Range<usize>,
+        out: &mut OutBuffer,
+    ) {
+        let is_head = ticket.0 == self.head;
+        let len = range.len();
+        let Some(entry) = self.entry(ticket) else { return };
+        match &mut entry.state {
+            EntryState::Waiting | EntryState::Leaving if is_head => {
+                if !entry.is_muted {
+                    out.push_range(data, range);
+                }
+                if piece == Piece::More {
+                    entry.state = EntryState::Leaving;
+                } else {
+                    self.pop_head();
+                    self.release(out);
+                }
+            }
+            EntryState::Merging(merging) => {
+                merging.settle(part, piece, kept(data, range));
+                let is_done = merging.is_whole;
+                self.segment_bytes += len;
+                if is_done && is_head {
+                    self.release(out);
+                }
+            }
+            EntryState::Waiting if piece == Piece::Whole && len <= HELD_BYTES_MAX => {
+                let start = self.held.len();
+                self.held.extend_from_slice(data.get(range).unwrap_or_default());
+                self.hold(ticket, start);
+            }
+            EntryState::Waiting => {
+                let mut segments = Segments::default();
+                segments.add(piece, kept(data, range));
+                entry.state = EntryState::Segments(Box::new(segments));
+                self.segment_bytes += len;
+            }
+            EntryState::Segments(segments) => {
+                segments.add(piece, kept(data, range));
+                self.segment_bytes += len;
+            }
+            // S-2: a second reply for a settled request; the first one stands.
+            EntryState::Held { .. } | EntryState::Leaving => {
+                debug_assert!(false, "S-2: request settled twice");
+            }
+        }
+    }
+
+    /// The client wants no reply to this request.
+    pub(crate) fn mute(&mut self, ticket: Ticket) {
+        self.set_muted(ticket, true);
+    }
+
+    /// The client wants the reply to this request after all.
+    pub(crate) fn unmute(&mut self, ticket: Ticket) {
+        self.set_muted(ticket, false);
+    }
+
+    /// Gives up memory that an idle window does not need.
+    pub(crate) fn shrink(&mut self) {
+        if self.entries.is_empty() && self.entries.capacity() > 0 {
+            self.entries = VecDeque::new();
+            self.held = Vec::new();
+            self.held_live = 0;
+        }
+    }
+
+    fn set_muted(&mut self, ticket: Ticket, is_muted: bool) {
+        if let Some(entry) = self.entry(ticket) {
+            entry.is_muted = is_muted;
+        }
+    }
+
+    fn entry(&mut self, ticket: Ticket) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(ticket.0.wrapping_sub(self.head) as usize);
+        debug_assert!(entry.is_some(), "S-2: a reply for a request that is not in the window");
+        entry
+    }
+
+    /// Marks what was appended to `held` since `start` as the reply of a request behind the head.
+    fn hold(&mut self, ticket: Ticket, start: usize) {
+        let len = self.held.len() - start;
+        let (Ok(start), Ok(len)) = (u32::try_from(start), u32::try_from(len)) else {
+            debug_assert!(false, "held replies are compacted long before 4 GiB");
+            return;
+        };
+        self.held_live += len as usize;
+        if let Some(entry) = self.entry(ticket) {
+            entry.state = EntryState::Held { start, len };
+        }
+        if self.held.len() - self.held_live > HELD_WASTE_MIN.max(self.held_live) {
+            self.compact();
+        }
+    }
+
+    fn pop_head(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            // INVARIANT S-3.
+            self.request_bytes -= entry.request_bytes as usize;
+            self.head = self.head.wrapping_add(1);
+        }
+    }
+
+    /// Lets out every reply that nothing precedes any more (S-1).
+    fn release(&mut self, out: &mut OutBuffer) {
+        while let Some(entry) = self.entries.front_mut() {
+            let is_muted = entry.is_muted;
+            match &mut entry.state {
+                EntryState::Waiting | EntryState::Leaving => break,
+                EntryState::Held { start, len } => {
+                    let range = *start as usize..(*start + *len) as usize;
+                    self.held_live -= range.len();
+                    if !is_muted {
+                        out.extend(self.held.get(range).unwrap_or_default());
+                    }
+                }
+                EntryState::Segments(segments) => {
+                    self.segment_bytes -= segments.len;
+                    let pieces = std::mem::take(&mut segments.pieces);
+                    let is_whole = segments.is_whole;
+                    if !is_muted {
+                        pieces.iter().for_each(|piece| out.push(piece));
+                    }
+                    if !is_whole {
+                        entry.state = EntryState::Leaving;
+                        break;
+                    }
+                }
+                EntryState::Merging(merging) => {
+                    if !merging.is_whole {
+                        break;
+                    }
+                    self.segment_bytes -= merging.len;
+                    if !is_muted {
+                        merging.merge.finish(out.tail());
+                    }
+                }
+            }
+            self.pop_head();
+        }
+        if self.held_live == 0 {
+            self.held.clear();
+        }
+    }
+
+    /// Copies the live held replies together, so that dead ones between them take no memory.
+    fn compact(&mut self) {
+        let mut held = Vec::with_capacity(self.held_live * 2);
+        for entry in &mut self.entries {
+            if let EntryState::Held { start, len } = &mut entry.state {
+                let range = *start as usize..(*start + *len) as usize;
+                // Below the old start, which fitted.
+                *start = u32::try_from(held.len()).unwrap_or(u32::MAX);
+                held.extend_from_slice(self.held.get(range).unwrap_or_default());
+            }
+        }
+        self.held = held;
+    }
+}
+
+impl Segments {
+    fn add(&mut self, piece: Piece, bytes: Bytes) {
+        debug_assert!(!self.is_whole, "S-2: a piece after the last one");
+        self.len += bytes.len();
+        self.pieces.push(bytes);
+        self.is_whole = piece != Piece::More;
+    }
+}
+
+impl Merging {
+    fn settle(&mut self, part: u16, piece: Piece, bytes: Bytes) {
+        self.len += bytes.len();
+        let begun = self.begun.iter().position(|(begun_part, _)| *begun_part == part);
+        let whole = match (piece, begun) {
+            (Piece::Whole, _) | (Piece::Last, None) => Some(bytes),
+            (Piece::More, None) => {
+                self.begun.push((part, BytesMut::from(&bytes[..])));
+                None
+            }
+            (Piece::More, Some(index)) => {
+                if let Some((_, reply)) = self.begun.get_mut(index) {
+                    reply.extend_from_slice(&bytes);
+                }
+                None
+            }
+            (Piece::Last, Some(index)) => {
+                let (_, mut reply) = self.begun.swap_remove(index);
+                reply.extend_from_slice(&bytes);
+                Some(reply.freeze())
+            }
+        };
+        if let Some(reply) = whole {
+            self.is_whole = self.merge.settle(usize::from(part), reply);
+        }
+    }
+}
+
+/// A piece that must wait: a copy when it is small, since a slice would keep the whole memory of
+/// the read that it came with.
+fn kept(data: &Bytes, range: Range<usize>) -> Bytes {
+    match data.get(range.clone()) {
+        Some(small) if small.len() <= HELD_BYTES_MAX => Bytes::copy_from_slice(small),
+        Some(_) => data.slice(range),
+        None => Bytes::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

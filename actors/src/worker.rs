@@ -1,0 +1,335 @@
+//! What the actors of one worker share, and what a worker shows to the rest of the proxy.
+//!
+//! [`Worker`] lives on the worker's thread (`Rc`, cells); [`WorkerCounters`] is the only thing that
+//! other threads read, as relaxed atomics that the worker alone writes. So a question about the
+//! proxy's numbers never waits for a busy worker.
+//!
+//! [`Settings`] are the parts of the configuration that the actors need, in their own types.
+
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use command::CommandTable;
+use config::{Config, Secret};
+use resp::request::RequestLimits;
+use slog::Logger;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::io::ReadArena;
+use crate::session::window::WindowLimits;
+
+/// A worker's spare output buffers.
+pub(crate) type OutPool = Vec<Vec<u8>>;
+
+/// The name and password that the proxy uses at a backend, or a client at the proxy.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// The ACL user; empty means the default user.
+    pub user: String,
+    /// The password; empty means that none is needed.
+    pub password: Secret,
+}
+
+/// The configuration as the actors use it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What a client must say to be let in.
+    pub session_credentials: Credentials,
+    /// What a backend wants to hear, unless `backend_credentials` names others for its address.
+    pub product_credentials: Credentials,
+    /// Credentials that belong to one address.
+    pub backend_credentials: Vec<(routing::BackendAddr, Credentials)>,
+    /// The database in which a new session starts.
+    pub database_initial: u16,
+    /// The version that INFO and HELLO report: the lowest one found behind the proxy.
+    pub redis_version: String,
+    /// Reads go to primaries alone.
+    pub is_primary_only: bool,
+    /// The whole configuration, for limits and time limits.
+    pub config: Config,
+}
+
+impl Settings {
+    /// The limits of request framing for a client that has proved who it is.
+    #[must_use]
+    pub fn request_limits(&self) -> RequestLimits {
+        RequestLimits {
+            bulk_bytes_max: self.config.session_bulk_bytes_max,
+            elements_max: self.config.session_elements_max,
+            inline_bytes_max: self.config.session_inline_bytes_max,
+            request_bytes_max: self.config.session_request_bytes_max,
+        }
+    }
+
+    /// The limits of a session's window.
+    #[must_use]
+    pub fn window_limits(&self) -> WindowLimits {
+        WindowLimits {
+            requests_max: self.config.session_max_pipeline,
+            bytes_max: self.config.session_window_bytes_max,
+        }
+    }
+
+    /// The credentials for a backend.
+    #[must_use]
+    pub fn credentials_of(&self, addr: &routing::BackendAddr) -> &Credentials {
+        self.backend_credentials
+            .iter()
+            .find_map(|(known, credentials)| (known == addr).then_some(credentials))
+            .unwrap_or(&self.product_credentials)
+    }
+}
+
+/// Shared by everything in the proxy; nothing in it changes but atomics.
+#[derive(Debug)]
+pub struct Shared {
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// What is known of every command.
+    pub commands: Arc<CommandTable>,
+    /// One per worker.
+    pub counters: Vec<Arc<WorkerCounters>>,
+    /// What all clients hold together.
+    pub buffered: BufferGauge,
+    /// Where clients connect to.
+    pub listen: SocketAddr,
+    /// When the proxy started.
+    pub started: Instant,
+    /// 40 random hex digits that name this run of the proxy, as redis' `run_id`.
+    pub run_id: String,
+    /// The id of the next client.
+    pub(crate) next_client_id: AtomicU64,
+}
+
+impl Shared {
+    /// What the proxy shares, for a number of workers.
+    #[must_use]
+    pub fn new(settings: Settings, commands: CommandTable, workers: usize, listen: SocketAddr) -> Self {
+        let counters = (0..workers).map(|_| Arc::new(WorkerCounters::new(commands.len())));
+        Self {
+            counters: counters.collect(),
+            buffered: BufferGauge::new(settings.config.proxy_max_offheap_size),
+            settings: Arc::new(settings),
+            commands: Arc::new(commands),
+            listen,
+            started: Instant::now(),
+            run_id: random_hex(),
+            next_client_id: AtomicU64::new(1),
+        }
+    }
+
+    /// A sum over all workers.
+    pub fn sum(&self, of: impl Fn(&WorkerCounters) -> u64) -> u64 {
+        self.counters.iter().map(|counters| of(counters)).sum()
+    }
+
+    /// The clients connected now.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.counters.iter().map(|counters| counters.clients.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// 40 hex digits. They only have to differ between runs, so the hasher's seeds will do.
+fn random_hex() -> String {
+    let words = (0..3).map(|word: u64| format!("{:016x}", RandomState::new().hash_one(word)));
+    words.collect::<String>().chars().take(40).collect()
+}
+
+/// Shared by the actors of one worker, on its thread.
+pub(crate) struct Worker {
+    /// Position among the workers, from 0.
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) commands: Arc<CommandTable>,
+    pub(crate) counters: Arc<WorkerCounters>,
+    pub(crate) clock: CoarseClock,
+    pub(crate) arena: RefCell<ReadArena>,
+    pub(crate) out_pool: RefCell<OutPool>,
+    /// Where the framer puts the argument positions of the request at hand.
+    pub(crate) spans: RefCell<Vec<resp::request::Span>>,
+    pub(crate) log: Logger,
+}
+
+impl Worker {
+    pub(crate) fn new(index: usize, shared: Arc<Shared>, log: Logger) -> Self {
+        let counters = shared.counters.get(index).map(Arc::clone);
+        Self {
+            index,
+            settings: Arc::clone(&shared.settings),
+            commands: Arc::clone(&shared.commands),
+            counters: counters
+                .unwrap_or_else(|| Arc::new(WorkerCounters::new(shared.commands.len()))),
+            clock: CoarseClock::default(),
+            arena: RefCell::default(),
+            out_pool: RefCell::default(),
+            spans: RefCell::default(),
+            log,
+            shared,
+        }
+    }
+}
+
+/// A clock that costs a load: milliseconds since the worker's start, moved on by the supervisor's
+/// tick. Good for time limits, which are seconds; too coarse for latencies.
+#[derive(Debug, Default)]
+pub(crate) struct CoarseClock {
+    now_ms: Cell<u64>,
+}
+
+impl CoarseClock {
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now_ms.get()
+    }
+
+    pub(crate) fn set(&self, since_start: Duration) {
+        self.now_ms.set(u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX));
+    }
+}
+
+/// The bytes that all clients of the proxy hold in it together: half-received requests and
+/// replies that wait. The ceiling is `proxy_max_offheap_size`.
+///
+/// Sessions report changes of at least [`BufferGauge::STEP_BYTES`], so the gauge is below the truth
+/// by at most that much per client.
+#[derive(Debug)]
+pub struct BufferGauge {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+}
+
+impl BufferGauge {
+    /// Smaller changes are not reported.
+    pub const STEP_BYTES: usize = 16 * 1024;
+
+    /// A gauge with a ceiling in bytes.
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Self {
+        Self { bytes: AtomicUsize::new(0), bytes_max }
+    }
+
+    /// The bytes held now.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// True when the clients hold more than they may.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.bytes() > self.bytes_max
+    }
+
+    /// Moves a client's share from `before` to `after` bytes.
+    pub(crate) fn change(&self, before: usize, after: usize) {
+        if after >= before {
+            self.bytes.fetch_add(after - before, Ordering::Relaxed);
+        } else {
+            self.bytes.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A number that one thread writes and any thread reads.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Adds; only the owning worker may call it, which makes a plain store enough.
+    pub(crate) fn add(&self, count: u64) {
+        self.0.store(self.value().wrapping_add(count), Ordering::Relaxed);
+    }
+
+    /// Takes away; only the owning worker may call it.
+    pub(crate) fn sub(&self, count: u64) {
+        self.0.store(self.value().wrapping_sub(count), Ordering::Relaxed);
+    }
+}
+
+/// What one worker has done and has.
+#[derive(Debug)]
+pub struct WorkerCounters {
+    /// Clients connected now. Written by the listener too, hence not a [`Counter`].
+    pub clients: AtomicUsize,
+    /// Clients accepted since start.
+    pub clients_total: Counter,
+    /// Requests entered since start.
+    pub requests_total: Counter,
+    /// Requests that ended in an error made by the proxy, since start.
+    pub failures_total: Counter,
+    /// Error replies of backends, since start.
+    pub backend_errors_total: Counter,
+    /// Requests refused before they were routed (unknown command, arity, cross-slot), since start.
+    pub rejected_total: Counter,
+    /// Clients closed because of a limit, since start.
+    pub limit_closes_total: Counter,
+    /// Bytes read from clients, since start.
+    pub client_bytes_in: Counter,
+    /// Bytes written to clients, since start.
+    pub client_bytes_out: Counter,
+    /// Backend connections that are ready now.
+    pub backend_conns: Counter,
+    /// Requests per command, by `CommandId`.
+    pub commands: Vec<Counter>,
+}
+
+impl WorkerCounters {
+    /// Counters for a table of that many commands.
+    #[must_use]
+    pub fn new(commands: usize) -> Self {
+        Self {
+            clients: AtomicUsize::new(0),
+            clients_total: Counter::default(),
+            requests_total: Counter::default(),
+            failures_total: Counter::default(),
+            backend_errors_total: Counter::default(),
+            rejected_total: Counter::default(),
+            limit_closes_total: Counter::default(),
+            client_bytes_in: Counter::default(),
+            client_bytes_out: Counter::default(),
+            backend_conns: Counter::default(),
+            commands: (0..commands).map(|_| Counter::default()).collect(),
+        }
+    }
+}
+
+/// Counts a client from the moment it is accepted until its session is gone.
+#[derive(Debug)]
+pub(crate) struct ClientSlot(Arc<WorkerCounters>);
+
+impl ClientSlot {
+    pub(crate) fn take(counters: Arc<WorkerCounters>) -> Self {
+        counters.clients.fetch_add(1, Ordering::Relaxed);
+        Self(counters)
+    }
+}
+
+impl Drop for ClientSlot {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Sets what every connection of the proxy has: no delay of small writes, and keepalive so that a
+/// peer that vanished is noticed.
+pub(crate) fn tune_socket(io: &TcpStream, keepalive: Duration) -> std::io::Result<()> {
+    io.set_nodelay(true)?;
+    if !keepalive.is_zero() {
+        let keepalive = TcpKeepalive::new().with_time(keepalive).with_interval(keepalive / 3);
+        SockRef::from(io).set_tcp_keepalive(&keepalive)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! The command line: what can be given, and how it is explained.
+//!
+//! Flags that set a setting are texts here; `config` reads and checks them, so that a flag, a
+//! variable and a line of the file are judged alike.
+
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  keyway proxy 127.0.0.1:6379 127.0.0.1:6380    one endpoint over two servers, no file needed
+  keyway proxy --config proxy.toml --fillslots slots.json    as `codis-proxy` was started";
+
+/// Keyway: many Redis or Valkey servers behind one address
+///
+/// A proxy that spreads keys over 1024 slots on plain Redis or Valkey servers. Clients see one
+/// server; settings, slot files and flags of Codis are understood.
+#[derive(Parser)]
+#[command(
+    name = "keyway",
+    verbatim_doc_comment,
+    version,
+    styles = STYLES,
+    after_help = EXAMPLES,
+    arg_required_else_help = true,
+    args_conflicts_with_subcommands = true
+)]
+pub(crate) struct Cli {
+    /// Print a commented configuration file with every setting, and exit
+    #[arg(long)]
+    pub(crate) default_config: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Proxy(Box<ProxyArgs>),
+    /// Check a configuration file and say what is wrong, and where
+    ///
+    /// Exits with 0 when the file can be used, with 1 when it cannot. Only the file counts, not
+    /// the environment.
+    Check {
+        /// The file; `-` reads standard input
+        file: PathBuf,
+    },
+    /// Print the completion script of a shell
+    ///
+    /// For bash: keyway completions bash > /etc/bash_completion.d/keyway
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page
+    ///
+    /// To read it at once: keyway man proxy | man -l -
+    Man {
+        /// The command to print the page of; without it, the page of keyway itself
+        command: Option<Page>,
+    },
+}
+
+/// The commands that have a manual page of their own.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Page {
+    Proxy,
+    Check,
+    Completions,
+    Man,
+}
+
+/// Run the proxy
+///
+/// Every setting can be given in a file, as an environment variable (KEYWAY_ and the setting's
+/// name in capitals, like KEYWAY_SESSION_AUTH) and, where there is one, by a flag. A flag wins
+/// over the environment, the environment over the file, the file over the defaults.
+///
+/// Passwords on a command line can be seen by every user of the machine: prefer the file or the
+/// environment.
+#[derive(Args)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
+pub(crate) struct ProxyArgs {
+    #[arg(
+        value_name = "SERVER",
+        help = "Servers to spread the 1024 slots over evenly, in this order: host:port or\n\
+                redis://[user:password@]host[:port][/database]",
+        required_unless_present_any = ["config", "fillslots", "default_config"],
+    )]
+    pub(crate) servers: Vec<String>,
+    /// File that says which server has each slot: a JSON array in the slot form of Codis
+    #[arg(long, value_name = "FILE", conflicts_with = "servers")]
+    pub(crate) fillslots: Option<PathBuf>,
+    /// Configuration file
+    #[arg(short, long, value_name = "FILE", env = "KEYWAY_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print a commented configuration file with every setting, and exit
+    #[arg(long)]
+    pub(crate) default_config: bool,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    /// Ignored with a notice: the number of workers does not change while the proxy runs
+    #[arg(long, value_name = "N", help_heading = "Codis")]
+    pub(crate) max_ncpu: Option<usize>,
+}
+
+/// The flags that set a setting.
+#[derive(Args)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct SettingArgs {
+    /// Address for clients [default: 127.0.0.1:19000]
+    #[arg(long, value_name = "ADDR", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) listen: Option<String>,
+    /// Address of the admin API [default: 127.0.0.1:11080]
+    #[arg(long, value_name = "ADDR", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) admin: Option<String>,
+    /// Threads that serve clients; 0: one per core [default: 0]
+    #[arg(long, value_name = "N", visible_alias = "ncpu", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) workers: Option<String>,
+    /// File to append the log to [default: standard error]
+    #[arg(short, long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) log: Option<String>,
+    /// error, warn, info, debug or none [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) log_level: Option<String>,
+    /// term (for people) or json (one object per line) [default: term]
+    #[arg(long, value_name = "FORMAT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) log_format: Option<String>,
+    /// File to keep the process id in while the proxy runs
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) pidfile: Option<String>,
+    /// Do not start with fewer open files allowed than this
+    #[arg(long, value_name = "N", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) ulimit: Option<String>,
+    /// Address of the admin API as told to others
+    #[arg(long, value_name = "ADDR", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) host_admin: Option<String>,
+    /// Address for clients as told to others
+    #[arg(long, value_name = "ADDR", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) host_proxy: Option<String>,
+    /// Name of the cluster [default: codis-demo]
+    #[arg(
+        long = "product_name", alias = "product-name", value_name = "NAME",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) product_name: Option<String>,
+    /// Password of the servers
+    #[arg(
+        long = "product_auth", alias = "product-auth", value_name = "PASSWORD",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) product_auth: Option<String>,
+    /// Password that clients must give
+    #[arg(
+        long = "session_auth", alias = "session-auth", value_name = "PASSWORD",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) session_auth: Option<String>,
+}
+
+impl SettingArgs {
+    /// The settings that were given: flag, setting, value.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
+        [
+            ("--listen", "proxy_addr", &self.listen),
+            ("--admin", "admin_addr", &self.admin),
+            ("--workers", "workers", &self.workers),
+            ("--log", "log_file", &self.log),
+            ("--log-level", "log_level", &self.log_level),
+            ("--log-format", "log_format", &self.log_format),
+            ("--pidfile", "pidfile", &self.pidfile),
+            ("--ulimit", "open_files_min", &self.ulimit),
+            ("--host-admin", "host_admin", &self.host_admin),
+            ("--host-proxy", "host_proxy", &self.host_proxy),
+            ("--product_name", "product_name", &self.product_name),
+            ("--product_auth", "product_auth", &self.product_auth),
+            ("--session_auth", "session_auth", &self.session_auth),
+        ]
+        .into_iter()
+        .filter_map(|(flag, key, value)| Some((flag, key, value.as_deref()?)))
+    }
+}

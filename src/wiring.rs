@@ -1,0 +1,85 @@
+//! Starts every actor of a proxy, bottom-up, and stops them in the reverse order. The whole
+//! topology of messages is on this screen.
+//!
+//! ```text
+//! StatsActor ◄─ AddWorker ─ SupervisorActor x workers (each: RouterActor, SessionActors, BackendConns)
+//!     ▲                              ▲
+//! admin server                 ListenerActor ◄─ clients
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use actix_rt::Arbiter;
+use actors::listener::{ListenerActor, StopListening};
+use actors::stats::{AddWorker, StatsActor};
+use actors::supervisor::{Drain, SupervisorActor};
+use actors::worker::Shared;
+use anyhow::Context as _;
+use routing::SlotTable;
+use slog::{Logger, info, warn};
+use tokio::net::TcpListener;
+
+/// The running cast.
+pub(crate) struct Proxy {
+    listener: Addr<ListenerActor>,
+    supervisors: Vec<Addr<SupervisorActor>>,
+    /// The workers' threads, which end with this.
+    arbiters: Vec<Arbiter>,
+    log: Logger,
+}
+
+impl Proxy {
+    /// Starts the actors; clients are accepted from here on.
+    pub(crate) async fn start(
+        shared: Arc<Shared>,
+        table: &SlotTable,
+        clients: TcpListener,
+        admin: std::net::TcpListener,
+        log: &Logger,
+    ) -> anyhow::Result<Self> {
+        let stats = StatsActor::new(Arc::clone(&shared)).start();
+        let mut arbiters = Vec::new();
+        let mut supervisors = Vec::new();
+        for index in 0..shared.counters.len() {
+            let arbiter = Arbiter::new();
+            let (shared, table, log) = (Arc::clone(&shared), table.clone(), log.clone());
+            let worker_stats = stats.clone();
+            let supervisor = SupervisorActor::start_in_arbiter(&arbiter.handle(), move |_| {
+                SupervisorActor::new(index, shared, table, worker_stats, &log)
+            });
+            stats.send(AddWorker(supervisor.clone())).await.context("start a worker")?;
+            arbiters.push(arbiter);
+            supervisors.push(supervisor);
+        }
+        let server = web::serve(admin, stats).context("start the admin server")?;
+        actix_rt::spawn(server);
+        let listener =
+            ListenerActor::new(shared, supervisors.clone(), clients, log.clone()).start();
+        Ok(Self { listener, supervisors, arbiters, log: log.clone() })
+    }
+
+    /// Accepts no more clients and lets those that are there have their replies, within a
+    /// deadline.
+    pub(crate) async fn stop(self, deadline: Duration) {
+        let _ = self.listener.send(StopListening).await;
+        let drained = async {
+            // All workers drain at the same time.
+            let drains: Vec<_> =
+                self.supervisors.iter().map(|s| actix_rt::spawn(s.send(Drain))).collect();
+            for drain in drains {
+                let _ = drain.await;
+            }
+        };
+        if tokio::time::timeout(deadline, drained).await.is_ok() {
+            info!(self.log, "every client has its replies");
+        } else {
+            warn!(self.log, "clients were cut off: they did not finish within shutdown_timeout";
+                "shutdown_timeout" => config::duration_text(deadline));
+        }
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
