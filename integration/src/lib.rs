@@ -1,1 +1,32 @@
-//! Fixtures of the black-box tests: real servers and the built binary.
+//! Fixtures of the black-box tests: real servers, the built binary, and clients that speak bytes.
+//!
+//! * [`wait`]: deadlines, and the one place that polls: [`wait_until`].
+//! * [`process`]: a child process that never outlives its test.
+//! * [`redis_server`]: a real `redis-server` on a free port with its own folder.
+//! * [`proxy`]: the built `keyway`, its log, and the checks at its end.
+//! * [`raw_client`]: a TCP client that sends any bytes and reads replies unparsed.
+//! * [`groups`]: two groups of servers with a proxy before them, as most tests want them.
+//! * [`log`], [`ports`], [`reply`]: what those are made of.
+//!
+//! The tests stand in `tests/`; each owns its servers, so all of them may run at once. A fixture
+//! fails its test by a panic that says what was expected and what was seen last. A missing
+//! `redis-server` or `keyway` fails as well, with the line that gets it: a skipped test is a
+//! test nobody runs.
+
+#![expect(clippy::panic, reason = "a fixture fails its test by panicking")]
+
+pub mod groups;
+pub mod log;
+pub mod ports;
+pub mod process;
+pub mod proxy;
+pub mod raw_client;
+pub mod redis_server;
+pub mod reply;
+pub mod wait;
+
+pub use groups::TwoGroups;
+pub use proxy::KeywayProxy;
+pub use raw_client::RawClient;
+pub use redis_server::RedisServer;
+pub use wait::{DEADLINE, Deadline, wait_until};

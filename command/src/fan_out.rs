@@ -1,0 +1,174 @@
+//! Splits a multi-key command over backends.
+//!
+//! The keys of one destination go into one sub-request in their original order: that keeps the
+//! last of two values of one key the last (MSET), and lets [`Merge`] find the value of each key
+//! again (MGET).
+//!
+//! ```text
+//!   MGET k1 k2 k3   k1, k3 -> destination 0    MGET k1 k3
+//!                   k2     -> destination 1    MGET k2
+//! ```
+//!
+//! Every key is hashed once, when the request is planned.
+//!
+//! Bounds: the parts together hold the arguments of the request once more; besides, a split needs
+//! some 32 bytes per key.
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use resp::encode;
+use resp::request::Span;
+use routing::SlotId;
+use routing::slot_of;
+use smallvec::SmallVec;
+
+use crate::Args;
+use crate::Merge;
+use crate::policy::FanOutKind;
+
+/// A multi-key request whose keys may lie in any slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FanOutRequest {
+    kind: FanOutKind,
+    items: Vec<Item>,
+}
+
+/// One key of the request, with its value for MSET.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Item {
+    slot: SlotId,
+    key: Span,
+    value: Option<Span>,
+}
+
+/// What the keys of a multi-key request ask for.
+pub(crate) enum FanOut {
+    /// There is no key, or a key of MSET has no value.
+    WrongArity,
+    /// Nothing is to be split.
+    OneSlot(SlotId),
+    /// The keys lie in several slots.
+    ManySlots(FanOutRequest),
+}
+
+/// One sub-request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The destination, as the caller numbered it.
+    pub destination: usize,
+    /// The slot of the part's first key.
+    pub slot: SlotId,
+    /// Where the sub-request lies in the caller's buffer.
+    pub range: Range<usize>,
+}
+
+impl FanOutRequest {
+    /// Finds the keys of a request and their slots.
+    pub(crate) fn plan(kind: FanOutKind, args: &Args<'_>) -> FanOut {
+        let step = if kind == FanOutKind::Mset { 2 } else { 1 };
+        let keys = args.len().saturating_sub(1);
+        if keys == 0 || !keys.is_multiple_of(step) {
+            return FanOut::WrongArity;
+        }
+        // Most requests have few keys, or keys in one slot only: neither shall allocate.
+        let mut items: SmallVec<[Item; 16]> = SmallVec::new();
+        for index in (1..args.len()).step_by(step) {
+            let (Some(key), Some(span)) = (args.get(index), args.span(index)) else {
+                return FanOut::WrongArity;
+            };
+            let value = if step == 2 {
+                args.span(index + 1)
+            } else {
+                None
+            };
+            items.push(Item {
+                slot: slot_of(key),
+                key: span,
+                value,
+            });
+        }
+        match items.split_first() {
+            Some((first, rest)) if rest.iter().all(|item| item.slot == first.slot) => {
+                FanOut::OneSlot(first.slot)
+            }
+            _ => FanOut::ManySlots(Self {
+                kind,
+                items: items.into_vec(),
+            }),
+        }
+    }
+
+    /// Which command it is.
+    #[must_use]
+    pub const fn kind(&self) -> FanOutKind {
+        self.kind
+    }
+
+    /// The slot of each key, in the order of the keys; a slot comes as often as it has keys.
+    pub fn slots(&self) -> impl Iterator<Item = SlotId> + '_ {
+        self.items.iter().map(|item| item.slot)
+    }
+
+    /// Splits the request, whose bytes are `frame`, into one sub-request per destination.
+    ///
+    /// `destination_of` numbers the backends as the caller likes, and gives a slot the same number
+    /// each time, so that there are no more parts than slots. The sub-requests are appended to
+    /// `out`; parts are numbered by their place in the returned list.
+    pub fn split(
+        &self,
+        frame: &[u8],
+        mut destination_of: impl FnMut(SlotId) -> usize,
+        out: &mut Vec<u8>,
+    ) -> (SmallVec<[Part; 4]>, Merge) {
+        let mut parts: SmallVec<[Part; 4]> = SmallVec::new();
+        let mut owned: SmallVec<[(usize, Item); 16]> = SmallVec::new();
+        for item in &self.items {
+            let destination = destination_of(item.slot);
+            let known = parts
+                .iter()
+                .position(|part| part.destination == destination);
+            let part = known.unwrap_or_else(|| {
+                parts.push(Part {
+                    destination,
+                    slot: item.slot,
+                    range: 0..0,
+                });
+                parts.len() - 1
+            });
+            owned.push((part, *item));
+        }
+        let merge = Merge::new(self.kind, parts.len(), owned.iter().map(|(part, _)| *part));
+        // ORDER: the sort is stable, so the keys of one part keep their order. Parts are numbered
+        // by their first key, so the chunks come in the order of `parts`.
+        owned.sort_by_key(|(part, _)| *part);
+        out.reserve(frame.len());
+        for (part, items) in parts.iter_mut().zip(owned.chunk_by(|a, b| a.0 == b.0)) {
+            let start = out.len();
+            self.encode_part(frame, items, out);
+            part.range = start..out.len();
+        }
+        (parts, merge)
+    }
+
+    fn encode_part(&self, frame: &[u8], items: &[(usize, Item)], out: &mut Vec<u8>) {
+        let (name, args_per_key) = match self.kind {
+            FanOutKind::Mget => ("MGET", 1),
+            FanOutKind::Mset => ("MSET", 2),
+            FanOutKind::Del => ("DEL", 1),
+            FanOutKind::Unlink => ("UNLINK", 1),
+            FanOutKind::Exists => ("EXISTS", 1),
+            FanOutKind::Touch => ("TOUCH", 1),
+        };
+        encode::array_header(out, 1 + items.len() * args_per_key);
+        encode::bulk(out, name.as_bytes());
+        for (_, item) in items {
+            encode::bulk(out, item.key.of(frame));
+            if let Some(value) = item.value {
+                encode::bulk(out, value.of(frame));
+            }
+        }
+    }
+}

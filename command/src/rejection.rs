@@ -1,0 +1,221 @@
+//! Every text with which the proxy refuses a request: this is the one file of them.
+//!
+//! Where Redis has words for a refusal, they are Redis' words byte for byte, since clients and
+//! people match on them. A client's own bytes appear in them shortened and without line breaks, as
+//! Redis does it.
+
+#[cfg(test)]
+mod tests;
+
+use crate::Args;
+use crate::Command;
+use crate::policy::Feature;
+use crate::policy::Refusal;
+
+/// Redis shows this many bytes of a name, and ends the list of arguments at as many.
+const SHOWN_BYTES_MAX: usize = 128;
+
+/// The reply to a fan-out of which a part was answered in a form that no such command has.
+pub(crate) const UNEXPECTED_PART_REPLY: &str =
+    "ERR a server answered a part of the request in an unexpected form";
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// There is no such command.
+    UnknownCommand {
+        /// Its name, shortened.
+        name: Box<[u8]>,
+        /// Its first arguments, quoted and shortened.
+        args: Box<[u8]>,
+    },
+    /// A container has no such sub-command.
+    UnknownSubcommand {
+        /// The container's name in upper case.
+        container: Box<[u8]>,
+        /// The sub-command's name, shortened.
+        name: Box<[u8]>,
+    },
+    /// The command takes another number of arguments.
+    WrongArity {
+        /// The command's full name.
+        command: Box<str>,
+    },
+    /// The keys of a command that cannot be split lie in several slots.
+    CrossSlot,
+    /// The BY pattern of SORT may read keys of other slots.
+    SortBy,
+    /// A GET pattern of SORT may read keys of other slots.
+    SortGet,
+    /// The command is for Redis Cluster.
+    ClusterDisabled,
+    /// An option of a command that the proxy answers itself is wrong.
+    Syntax,
+    /// `COMMAND GETKEYS` was asked about something that is no command.
+    GetKeysUnknownCommand,
+    /// `COMMAND GETKEYS` was asked about a command without keys.
+    GetKeysNoKeys,
+    /// `COMMAND GETKEYS` was given too many or too few arguments for the command.
+    GetKeysWrongArity,
+    /// `COMMAND GETKEYS` could not find the keys.
+    GetKeysInvalidArguments,
+    /// A later version of the proxy brings the command.
+    NotYet {
+        /// The command's full name.
+        command: Box<str>,
+        /// What it is part of.
+        feature: Feature,
+    },
+    /// The proxy never forwards the command.
+    Refused {
+        /// The command's full name.
+        command: Box<str>,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+impl Rejection {
+    pub(crate) fn unknown_command(args: &Args<'_>) -> Self {
+        let mut shown = Vec::new();
+        for arg in args.iter().skip(1) {
+            let left = SHOWN_BYTES_MAX.saturating_sub(shown.len());
+            if left == 0 {
+                break;
+            }
+            shown.push(b'\'');
+            shown.extend_from_slice(c_text(arg, left));
+            shown.extend_from_slice(b"' ");
+        }
+        let name = c_text(args.get(0).unwrap_or_default(), SHOWN_BYTES_MAX);
+        Self::UnknownCommand {
+            name: name.into(),
+            args: shown.into(),
+        }
+    }
+
+    pub(crate) fn unknown_subcommand(container: &[u8], name: &[u8]) -> Self {
+        let container = container.to_ascii_uppercase().into();
+        Self::UnknownSubcommand {
+            container,
+            name: c_text(name, SHOWN_BYTES_MAX).into(),
+        }
+    }
+
+    pub(crate) fn wrong_arity(command: &Command) -> Self {
+        Self::WrongArity {
+            command: command.name.clone(),
+        }
+    }
+
+    pub(crate) fn not_yet(command: &Command, feature: Feature) -> Self {
+        Self::NotYet {
+            command: command.name.clone(),
+            feature,
+        }
+    }
+
+    pub(crate) fn refused(command: &Command, refusal: Refusal) -> Self {
+        Self::Refused {
+            command: command.name.clone(),
+            refusal,
+        }
+    }
+
+    /// Whether Redis finds this fault even before it asks whether the client has authenticated.
+    #[must_use]
+    pub const fn precedes_auth(&self) -> bool {
+        match self {
+            Self::UnknownCommand { .. }
+            | Self::UnknownSubcommand { .. }
+            | Self::WrongArity { .. } => true,
+            Self::CrossSlot
+            | Self::SortBy
+            | Self::SortGet
+            | Self::ClusterDisabled
+            | Self::Syntax
+            | Self::GetKeysUnknownCommand
+            | Self::GetKeysNoKeys
+            | Self::GetKeysWrongArity
+            | Self::GetKeysInvalidArguments
+            | Self::NotYet { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+
+    /// The error's text with its prefix. Bytes, since a client's bytes need not be UTF-8.
+    #[must_use]
+    pub fn to_client(&self) -> Vec<u8> {
+        match self {
+            Self::UnknownCommand { name, args } => one_line(&[
+                b"ERR unknown command '",
+                name,
+                b"', with args beginning with: ",
+                args,
+            ]),
+            Self::UnknownSubcommand { container, name } => one_line(&[
+                b"ERR unknown subcommand '",
+                name,
+                b"'. Try ",
+                container,
+                b" HELP.",
+            ]),
+            Self::WrongArity { command } => one_line(&[
+                b"ERR wrong number of arguments for '",
+                command.as_bytes(),
+                b"' command",
+            ]),
+            Self::CrossSlot => b"CROSSSLOT Keys in request don't hash to the same slot".to_vec(),
+            Self::SortBy => b"ERR BY option of SORT denied in Cluster mode.".to_vec(),
+            Self::SortGet => b"ERR GET option of SORT denied in Cluster mode.".to_vec(),
+            Self::ClusterDisabled => b"ERR This instance has cluster support disabled".to_vec(),
+            Self::Syntax => b"ERR syntax error".to_vec(),
+            Self::GetKeysUnknownCommand => b"ERR Invalid command specified".to_vec(),
+            Self::GetKeysNoKeys => b"ERR The command has no key arguments".to_vec(),
+            Self::GetKeysWrongArity => {
+                b"ERR Invalid number of arguments specified for command".to_vec()
+            }
+            Self::GetKeysInvalidArguments => {
+                b"ERR Invalid arguments specified for command".to_vec()
+            }
+            Self::NotYet { command, feature } => one_line(&[
+                b"ERR command '",
+                command.as_bytes(),
+                b"' is not supported by this proxy yet (",
+                feature.name().as_bytes(),
+                b")",
+            ]),
+            Self::Refused { command, refusal } => one_line(&[
+                b"ERR command '",
+                command.as_bytes(),
+                b"' is not allowed through this proxy (",
+                refusal.reason().as_bytes(),
+                b")",
+            ]),
+        }
+    }
+
+    /// Appends the error as a reply.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(b'-');
+        out.extend_from_slice(&self.to_client());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// At most `max` bytes of what C would print: a zero byte ends a text.
+fn c_text(bytes: &[u8], max: usize) -> &[u8] {
+    let shown = bytes.get(..max).unwrap_or(bytes);
+    shown.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// Joins the pieces; a line break within would end the reply early.
+fn one_line(pieces: &[&[u8]]) -> Vec<u8> {
+    let mut text = pieces.concat();
+    for byte in &mut text {
+        if matches!(byte, b'\r' | b'\n') {
+            *byte = b' ';
+        }
+    }
+    text
+}

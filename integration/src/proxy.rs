@@ -1,0 +1,260 @@
+//! The built `keyway`, run as its users run it.
+//!
+//! The proxy takes free ports (`--listen 127.0.0.1:0`) and tells them in two log lines, which the
+//! fixture waits for. At its end, by [`KeywayProxy::terminate`] or when the fixture is dropped, it
+//! must exit with 0 on SIGTERM and have logged no warning or error beyond those that the test
+//! allows. When the test fails, the log of the proxy is printed with it.
+//!
+//! The program is `$KEYWAY_BIN`, or the `keyway` beside the folder of the running test:
+//! `target/<profile>/keyway`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::log::{Log, LogLine};
+use crate::process::Process;
+use crate::raw_client::RawClient;
+use crate::redis_server::RedisServer;
+use crate::wait::{DEADLINE, wait_until};
+
+const PROXY_IS_LISTENING: &str = "proxy is listening";
+const ADMIN_IS_LISTENING: &str = "admin api is listening";
+
+/// What a proxy is started with.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyOptions {
+    config: String,
+    slots: Option<serde_json::Value>,
+    arguments: Vec<String>,
+    allowed: Vec<String>,
+}
+
+impl ProxyOptions {
+    /// Adds a line to the configuration file.
+    #[must_use]
+    pub fn config(mut self, line: &str) -> Self {
+        self.config.push_str(line);
+        self.config.push('\n');
+        self
+    }
+
+    /// Fills the slots from a file with this array, in the form of the admin API.
+    #[must_use]
+    pub fn fill_slots(mut self, slots: serde_json::Value) -> Self {
+        self.slots = Some(slots);
+        self
+    }
+
+    /// Adds an argument to the command line.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Spreads the slots over these servers.
+    #[must_use]
+    pub fn over<'a>(mut self, primaries: impl IntoIterator<Item = &'a RedisServer>) -> Self {
+        for primary in primaries {
+            self = self.argument(&primary.addr().to_string());
+        }
+        self
+    }
+
+    /// Allows warnings and errors that contain this text.
+    #[must_use]
+    pub fn allow_log(mut self, text: &str) -> Self {
+        self.allowed.push(text.to_owned());
+        self
+    }
+
+    /// Starts the proxy and waits until it listens.
+    ///
+    /// # Panics
+    /// When it is not built, or ends before it listens.
+    #[must_use]
+    pub fn start(self) -> KeywayProxy {
+        let dir = TempDir::new().unwrap_or_else(|error| panic!("make a folder: {error}"));
+        let program = program();
+        let mut command = Command::new(&program);
+        command
+            .arg("proxy")
+            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(["--workers", "2", "--log-format", "json"])
+            .arg("--config")
+            .arg(write(&dir, "proxy.toml", &self.config));
+        if let Some(slots) = &self.slots {
+            let file = write(&dir, "slots.json", &slots.to_string());
+            command.arg("--fillslots").arg(file);
+        }
+        command
+            .args(&self.arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut process = Process::spawn("keyway", &mut command).unwrap_or_else(|error| {
+            panic!(
+                "start {}: {error}; build it with: cargo build --package keyway",
+                program.display()
+            )
+        });
+        let stderr = process.take_stderr();
+        let mut proxy = KeywayProxy {
+            log: Log::collect(stderr.expect("the command asks for a pipe")),
+            process,
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            admin: (Ipv4Addr::LOCALHOST, 0).into(),
+            allowed: self.allowed,
+            is_finished: false,
+            _dir: dir,
+        };
+        proxy.listen = proxy.wait_address(PROXY_IS_LISTENING, "listen");
+        proxy.admin = proxy.wait_address(ADMIN_IS_LISTENING, "admin");
+        proxy
+    }
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct KeywayProxy {
+    process: Process,
+    log: Log,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    allowed: Vec<String>,
+    // True once the end of the proxy has been judged: it is judged once.
+    is_finished: bool,
+    _dir: TempDir,
+}
+
+impl KeywayProxy {
+    /// The options of a proxy to start.
+    #[must_use]
+    pub fn options() -> ProxyOptions {
+        ProxyOptions::default()
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Where the admin API listens.
+    #[must_use]
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// A new connection to the proxy.
+    ///
+    /// # Panics
+    /// When the proxy does not accept it.
+    #[must_use]
+    pub fn client(&self) -> RawClient {
+        RawClient::connect(self.listen)
+    }
+
+    /// What the proxy has logged up to now.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Sends SIGTERM and returns at once: the proxy stops to accept and finishes what it has.
+    ///
+    /// # Panics
+    /// When the proxy has ended already.
+    pub fn request_stop(&mut self) {
+        self.process.signal(Signal::TERM);
+    }
+
+    /// Waits for the end of the proxy and returns its status, whatever that is; only the log is
+    /// judged.
+    ///
+    /// # Panics
+    /// When it does not end in time, or has logged what it should not.
+    pub fn wait_exit(&mut self, deadline: Duration) -> ExitStatus {
+        self.is_finished = true;
+        let status = self.process.wait_exit(deadline);
+        self.log.finish();
+        let alarms: Vec<String> = self.alarms().collect();
+        assert!(
+            alarms.is_empty(),
+            "the proxy logged:\n{}",
+            alarms.join("\n")
+        );
+        status
+    }
+
+    /// Ends the proxy with SIGTERM and checks its status and its log.
+    ///
+    /// # Panics
+    /// When it does not exit with 0 in time, or has logged what it should not.
+    pub fn terminate(&mut self) {
+        self.request_stop();
+        let status = self.wait_exit(DEADLINE);
+        assert!(status.success(), "the proxy ended with {status}");
+    }
+
+    fn alarms(&self) -> impl Iterator<Item = String> {
+        let is_allowed = |line: &LogLine| {
+            self.allowed
+                .iter()
+                .any(|allowed| line.text().contains(allowed))
+        };
+        self.log
+            .lines()
+            .into_iter()
+            .filter(move |line| line.is_alarm() && !is_allowed(line))
+            .map(|line| line.text().to_owned())
+    }
+
+    fn wait_address(&mut self, message: &str, field: &str) -> SocketAddr {
+        let what = format!("the proxy logs `{message}`");
+        wait_until(&what, DEADLINE, || {
+            if let Some(status) = self.process.exit_status() {
+                self.log.finish();
+                panic!("the proxy ended before it listened: {status}");
+            }
+            let address = self.log.field_of(message, field).ok_or("no such line")?;
+            address.parse().map_err(|_| "a line without an address")
+        })
+    }
+}
+
+impl Drop for KeywayProxy {
+    #[expect(clippy::print_stderr, reason = "the log belongs to the failure")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.process.kill();
+            self.log.finish();
+            eprintln!("log of the proxy:\n{}", self.log.text());
+        } else if !self.is_finished {
+            self.terminate();
+        }
+    }
+}
+
+/// Where the program is.
+fn program() -> PathBuf {
+    if let Some(program) = std::env::var_os("KEYWAY_BIN") {
+        return program.into();
+    }
+    // target/<profile>/deps/<test> -> target/<profile>/keyway
+    let test = std::env::current_exe().unwrap_or_else(|error| panic!("find the test: {error}"));
+    test.ancestors()
+        .nth(2)
+        .map(|profile| profile.join("keyway"))
+        .unwrap_or_else(|| panic!("no folder above {}", test.display()))
+}
+
+fn write(dir: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    std::fs::write(&path, text).unwrap_or_else(|error| panic!("write {name}: {error}"));
+    path
+}

@@ -1,0 +1,41 @@
+# The verbs of the repository, the same for people and for continuous integration.
+
+# List the verbs.
+default:
+    @just --list --unsorted
+
+# Format the code.
+fmt:
+    cargo fmt --all
+
+# Check the rules of the repository and the lints.
+lint:
+    cargo xtask tidy && cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Run the unit and property tests.
+test *args:
+    cargo nextest run --workspace --exclude integration {{args}}
+
+# Run the integration tests against a fresh build.
+it *args:
+    cargo build --package keyway && cargo nextest run --package integration {{args}}
+
+# Run each fuzz target for some seconds.
+fuzz-smoke seconds="10":
+    fuzz/smoke {{seconds}}
+
+# Run the benchmarks.
+bench *args:
+    cargo bench --workspace {{args}}
+
+# Build the documents, with warnings as errors.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# Check the licences, sources and known faults of the dependencies.
+deny:
+    cargo deny check
+
+# Run everything that continuous integration runs.
+ci:
+    .ci/run

@@ -1,0 +1,76 @@
+//! Writes `docs/commands.md`: every command and what the proxy does with it.
+//!
+//! `--check` writes nothing and fails when the document is not what would be written.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use command::CommandTable;
+use command::Policy;
+
+/// Options of `gen-docs`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only check that the document is up to date.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Writes or checks the document.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/commands.md");
+    let document = document(&CommandTable::load()?)?;
+    if !options.check {
+        return fs::write(&path, document).context("write docs/commands.md");
+    }
+    if fs::read_to_string(&path).context("read docs/commands.md")? != document {
+        bail!("docs/commands.md is out of date: run `cargo run -p xtask -- gen-docs`");
+    }
+    Ok(())
+}
+
+fn document(table: &CommandTable) -> Result<String> {
+    let mut text = String::from(INTRODUCTION);
+    writeln!(
+        text,
+        "The commands are those of Redis {}.\n",
+        table.server_version()
+    )?;
+    text.push_str("| command | since | policy |\n|---|---|---|\n");
+    for command in table
+        .commands()
+        .filter(|command| command.policy() != Policy::Container)
+    {
+        let name = command.name().replace('|', " ").to_uppercase();
+        writeln!(
+            text,
+            "| {name} | {} | {} |",
+            command.since(),
+            command.policy().describe()
+        )?;
+    }
+    Ok(text)
+}
+
+const INTRODUCTION: &str = "\
+# Commands
+
+<!-- Written by `cargo run -p xtask -- gen-docs`. Do not edit by hand. -->
+
+What the proxy does with each command:
+
+* **forwarded**: the request goes unchanged to the backend of its slot. All of its keys must lie in
+  one slot, which a common hash tag ensures (`{user1}:name`, `{user1}:mail`); otherwise the reply is
+  `CROSSSLOT`.
+* **split**: the keys may lie in any slots. The request is not atomic over several backends, and
+  when one backend fails the whole reply is an error, though others may have done their part.
+* **answered by the proxy**: the command is about the connection, which is the proxy's.
+* **not supported yet**, **refused**: the reply is an error that says why.
+
+A command that is not listed is unknown to the proxy and never forwarded.
+
+";
