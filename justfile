@@ -24,9 +24,9 @@ it *args:
 fuzz-smoke seconds="10":
     fuzz/smoke {{seconds}}
 
-# Run the benchmarks.
+# Compare with nutcracker, haproxy and direct Redis; see bench/README.md.
 bench *args:
-    cargo bench --workspace {{args}}
+    cargo build --release --package keyway --package bench && target/release/bench {{args}}
 
 # Build the documents, with warnings as errors.
 doc:

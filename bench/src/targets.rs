@@ -37,7 +37,7 @@ const READY_ATTEMPTS: u32 = 500;
 const READY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// More than the idle connections, and twice this is within the usual limit on open files.
-const HAPROXY_CONNECTIONS_MAX: u32 = 6_000;
+const PROXY_CONNECTIONS_MAX: u32 = 6_000;
 
 /// What the load is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -172,6 +172,13 @@ impl Rig {
         let addr = free_addr()?;
         let mut command = Command::new(&programs.proxy(kind)?.path);
         command.args(self.proxy_arguments(kind, addr)?);
+        if kind == TargetKind::Keyway {
+            // Its default of 1000 clients is that of Codis.
+            command.env(
+                "KEYWAY_PROXY_MAX_CLIENTS",
+                PROXY_CONNECTIONS_MAX.to_string(),
+            );
+        }
         let name = kind.to_string();
         let process = processes.spawn(&name, &mut command, &self.log(&name))?;
         wait_ready(processes, &process, addr).with_context(|| format!("start `{name}`"))?;
@@ -245,8 +252,8 @@ fn nutcracker_config(addr: SocketAddr, backends: &[SocketAddr]) -> String {
 
 fn haproxy_config(addr: SocketAddr, backend: SocketAddr) -> String {
     format!(
-        "global\n  nbthread 1\n  maxconn {HAPROXY_CONNECTIONS_MAX}\n\
-         defaults\n  mode tcp\n  maxconn {HAPROXY_CONNECTIONS_MAX}\n  timeout connect 5s\n  \
+        "global\n  nbthread 1\n  maxconn {PROXY_CONNECTIONS_MAX}\n\
+         defaults\n  mode tcp\n  maxconn {PROXY_CONNECTIONS_MAX}\n  timeout connect 5s\n  \
          timeout client 1h\n  timeout server 1h\n\
          listen redis\n  bind {addr}\n  server redis {backend}\n"
     )

@@ -117,7 +117,8 @@ impl CommandTable {
     }
 
     fn encode_info(&self, command: &Command, protocol: Protocol, out: &mut Vec<u8>) {
-        let elements = data::elements(&command.info).unwrap_or_default();
+        let info = data::parse(command.info);
+        let elements = data::elements(&info).unwrap_or_default();
         encode::array_header(out, elements.len() + 1);
         for element in elements {
             data::encode(element, protocol, out);
@@ -151,7 +152,8 @@ impl CommandTable {
     /// A command's name and its document.
     fn encode_docs(&self, command: &Command, protocol: Protocol, out: &mut Vec<u8>) {
         encode::bulk(out, command.name().as_bytes());
-        let pairs = data::elements(&command.docs).unwrap_or_default();
+        let docs = data::parse(command.docs);
+        let pairs = data::elements(&docs).unwrap_or_default();
         let sub_commands = self.supported_sub_commands(command).count();
         let sub_pairs = if sub_commands == 0 { 0 } else { 2 };
         data::encode_header(Aggregate::Map, pairs.len() + sub_pairs, protocol, out);
@@ -294,7 +296,7 @@ impl<'a> ListFilter<'a> {
         match self {
             Self::All => true,
             Self::Module => false,
-            Self::Category(category) => data::elements(&command.info)
+            Self::Category(category) => data::elements(&data::parse(command.info))
                 .and_then(|info| info.get(CATEGORIES))
                 .is_some_and(|categories| {
                     data::texts(categories)

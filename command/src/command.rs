@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::Access;
+use crate::data;
 use crate::keys::KeyRule;
 use crate::keys::KeySpec;
 use crate::policy::Policy;
@@ -47,9 +48,9 @@ pub struct Command {
     pub(crate) sub_commands: Range<usize>,
     /// The server's own entry in `COMMAND`, without sub-commands, in the notation of
     /// [`crate::data`].
-    pub(crate) info: Value,
+    pub(crate) info: &'static RawValue,
     /// The server's own entry in `COMMAND DOCS`, likewise.
-    pub(crate) docs: Value,
+    pub(crate) docs: &'static RawValue,
 }
 
 impl Command {
@@ -103,14 +104,19 @@ impl Command {
 
     /// The Redis version that brought it, such as `2.6.0`.
     #[must_use]
-    pub fn since(&self) -> &str {
-        crate::data::map_text(&self.docs, "since").unwrap_or_default()
+    pub fn since(&self) -> String {
+        self.doc("since")
     }
 
     /// One sentence on what it does.
     #[must_use]
-    pub fn summary(&self) -> &str {
-        crate::data::map_text(&self.docs, "summary").unwrap_or_default()
+    pub fn summary(&self) -> String {
+        self.doc("summary")
+    }
+
+    fn doc(&self, key: &str) -> String {
+        let docs = data::parse(self.docs);
+        data::map_text(&docs, key).unwrap_or_default().to_owned()
     }
 
     /// Whether a client can use it through the proxy: it is part of what `COMMAND` tells.

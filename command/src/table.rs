@@ -64,14 +64,17 @@ impl PackedName {
         if name.len() > Self::NAME_BYTES_MAX {
             return None;
         }
-        let mut words = [0_u64; 3];
-        for (word, bytes) in words.iter_mut().zip(name.chunks(8)) {
-            for byte in bytes.iter().rev() {
-                *word = (*word << 8) | u64::from(byte.to_ascii_lowercase());
-            }
+        let mut bytes = [0_u8; 24];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        bytes.make_ascii_lowercase();
+        if let Some(last) = bytes.last_mut() {
+            *last = u8::try_from(name.len()).ok()?;
         }
-        let [a, b, c] = words;
-        Some(Self([a, b, c | (name.len() as u64) << 56]))
+        let mut words = [0_u64; 3];
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        Some(Self(words))
     }
 
     #[inline]
@@ -207,7 +210,11 @@ fn command(id: CommandId, entry: data::Entry, policy: Policy) -> Result<Command,
         command: entry.name.clone(),
         part,
     };
-    let info = data::elements(&entry.info).unwrap_or_default();
+    let info = data::parse(entry.info);
+    let info = data::elements(&info).unwrap_or_default();
+    if data::elements(&data::parse(entry.docs)).is_none() {
+        return Err(wrong("docs"));
+    }
     let arity = info
         .get(1)
         .and_then(Value::as_i64)

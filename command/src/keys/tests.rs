@@ -103,7 +103,8 @@ fn keys_are_found_where_redis_finds_them() {
 #[test]
 fn every_command_with_moving_keys_has_a_case() {
     for command in table().commands() {
-        let info = data::elements(&command.info).expect("an entry");
+        let info = data::parse(command.info);
+        let info = data::elements(&info).expect("an entry");
         let has_moving_keys = data::texts(&info[2]).any(|flag| flag == "movablekeys");
         let has_case = CASES.iter().any(|(line, _)| {
             let name = line.split(' ').next().unwrap_or_default();

@@ -83,13 +83,15 @@ fn nothing_that_changes_a_connection_is_forwarded() {
         if !is_forwarded {
             continue;
         }
-        let group = data::map_text(&command.docs, "group");
+        let docs = data::parse(command.docs);
+        let group = data::map_text(&docs, "group");
         let is_of_connection = matches!(
             group,
             Some("connection" | "transactions" | "pubsub" | "cluster")
         );
         assert!(!is_of_connection, "{}", command.name());
-        let info = data::elements(&command.info).expect("an entry");
+        let info = data::parse(command.info);
+        let info = data::elements(&info).expect("an entry");
         let flags: Vec<&str> = data::texts(&info[2]).collect();
         assert!(
             !flags.contains(&"admin") && !flags.contains(&"pubsub"),
