@@ -38,8 +38,10 @@ pub(crate) fn run(config: Config, slots: Slots, log: Logger) -> anyhow::Result<(
 }
 
 async fn serve(config: Config, slots: Slots, log: Logger) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let (mut settings, table) = slots.apply(config)?;
     let found = look_at_backends(&settings, &table, &log).await;
     settings.redis_version = lowest_version(&found);
@@ -99,7 +101,11 @@ fn worker_count(config: &Config) -> usize {
 async fn look_at_backends(settings: &Settings, table: &SlotTable, log: &Logger) -> Vec<Found> {
     let mut addrs: Vec<BackendAddr> = Vec::new();
     for (_, assignment) in table.assignments() {
-        if let Some(primary) = assignment.primary.as_ref().filter(|addr| !addrs.contains(addr)) {
+        if let Some(primary) = assignment
+            .primary
+            .as_ref()
+            .filter(|addr| !addrs.contains(addr))
+        {
             addrs.push(primary.clone());
         }
     }
@@ -148,11 +154,19 @@ fn log_found(addr: &BackendAddr, report: &Result<ProbeReport, String>, log: &Log
 /// The lowest redis version found: a client may rely on what every backend has.
 fn lowest_version(found: &[Found]) -> String {
     let reports = found.iter().filter_map(|(_, report)| report.as_ref().ok());
-    let versions = reports.map(|report| report.redis_version.as_str()).filter(|v| !v.is_empty());
+    let versions = reports
+        .map(|report| report.redis_version.as_str())
+        .filter(|v| !v.is_empty());
     let parts = |version: &&str| -> Vec<u32> {
-        version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+        version
+            .split('.')
+            .map(|part| part.parse().unwrap_or(0))
+            .collect()
     };
-    versions.min_by_key(parts).unwrap_or(REDIS_VERSION_UNKNOWN).to_owned()
+    versions
+        .min_by_key(parts)
+        .unwrap_or(REDIS_VERSION_UNKNOWN)
+        .to_owned()
 }
 
 /// A panic is a defect that may have left a worker's state half changed: it is logged, and the
@@ -174,8 +188,10 @@ mod tests {
         let found: Vec<Found> = versions
             .iter()
             .map(|version| {
-                let report =
-                    ProbeReport { redis_version: (*version).to_owned(), ..ProbeReport::default() };
+                let report = ProbeReport {
+                    redis_version: (*version).to_owned(),
+                    ..ProbeReport::default()
+                };
                 ("h:1".parse().unwrap(), Ok(report))
             })
             .collect();

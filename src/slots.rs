@@ -62,8 +62,13 @@ fn spread(servers: Vec<BackendUrl>, settings: &mut Settings) -> anyhow::Result<S
         let addr: BackendAddr = server.addr.parse()?;
         if !server.password.is_empty() {
             let user = server.user.unwrap_or_default();
-            let credentials = Credentials { user, password: server.password };
-            settings.backend_credentials.push((addr.clone(), credentials));
+            let credentials = Credentials {
+                user,
+                password: server.password,
+            };
+            settings
+                .backend_credentials
+                .push((addr.clone(), credentials));
         }
         primaries.push(addr);
     }
@@ -79,9 +84,20 @@ fn filled(forms: &[SlotForm]) -> anyhow::Result<SlotTable> {
             addr => Some(addr.parse()?),
         };
         let group = |addrs: &Vec<String>| addrs.iter().map(|addr| addr.parse()).collect();
-        let replica_groups = form.replica_groups.iter().map(group).collect::<Result<_, _>>()?;
+        let replica_groups = form
+            .replica_groups
+            .iter()
+            .map(group)
+            .collect::<Result<_, _>>()?;
         let group = u32::try_from(form.backend_addr_group_id).unwrap_or(0);
-        changes.push((slot, SlotAssignment { primary, group, replica_groups }));
+        changes.push((
+            slot,
+            SlotAssignment {
+                primary,
+                group,
+                replica_groups,
+            },
+        ));
     }
     let mut table = SlotTable::offline();
     table.fill(1, changes)?;

@@ -49,7 +49,10 @@ impl Proxy {
             let supervisor = SupervisorActor::start_in_arbiter(&arbiter.handle(), move |_| {
                 SupervisorActor::new(index, shared, table, worker_stats, &log)
             });
-            stats.send(AddWorker(supervisor.clone())).await.context("start a worker")?;
+            stats
+                .send(AddWorker(supervisor.clone()))
+                .await
+                .context("start a worker")?;
             arbiters.push(arbiter);
             supervisors.push(supervisor);
         }
@@ -57,7 +60,12 @@ impl Proxy {
         actix_rt::spawn(server);
         let listener =
             ListenerActor::new(shared, supervisors.clone(), clients, log.clone()).start();
-        Ok(Self { listener, supervisors, arbiters, log: log.clone() })
+        Ok(Self {
+            listener,
+            supervisors,
+            arbiters,
+            log: log.clone(),
+        })
     }
 
     /// Accepts no more clients and lets those that are there have their replies, within a
@@ -66,8 +74,11 @@ impl Proxy {
         let _ = self.listener.send(StopListening).await;
         let drained = async {
             // All workers drain at the same time.
-            let drains: Vec<_> =
-                self.supervisors.iter().map(|s| actix_rt::spawn(s.send(Drain))).collect();
+            let drains: Vec<_> = self
+                .supervisors
+                .iter()
+                .map(|s| actix_rt::spawn(s.send(Drain)))
+                .collect();
             for drain in drains {
                 let _ = drain.await;
             }

@@ -133,7 +133,10 @@ impl BackendConnActor {
         status: Rc<ConnStatus>,
     ) -> Self {
         let config = &worker.settings.config;
-        let backoff = Backoff::new(config.backend_retry_delay_min, config.backend_retry_delay_max);
+        let backoff = Backoff::new(
+            config.backend_retry_delay_min,
+            config.backend_retry_delay_max,
+        );
         let waiting = Waiting::new(config.backend_waiting_max, config.backend_waiting_bytes_max);
         Self {
             worker,
@@ -264,7 +267,9 @@ impl BackendConnActor {
     }
 
     fn flush(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Loss> {
-        let Some(io) = &mut self.io else { return Ok(()) };
+        let Some(io) = &mut self.io else {
+            return Ok(());
+        };
         if self.out.is_empty() {
             return Ok(());
         }
@@ -308,7 +313,9 @@ impl BackendConnActor {
             if !self.admits(front) {
                 break;
             }
-            let Some(batch) = self.waiting.pop() else { break };
+            let Some(batch) = self.waiting.pop() else {
+                break;
+            };
             self.accept(batch);
             is_any = true;
         }
@@ -320,8 +327,10 @@ impl BackendConnActor {
         let is_late = |since_ms: u64, limit: Duration| {
             !limit.is_zero() && u128::from(now_ms.saturating_sub(since_ms)) > limit.as_millis()
         };
-        let is_reply_late =
-            self.in_flight.oldest_ms().is_some_and(|ms| is_late(ms, config.backend_recv_timeout));
+        let is_reply_late = self
+            .in_flight
+            .oldest_ms()
+            .is_some_and(|ms| is_late(ms, config.backend_recv_timeout));
         let is_write_late =
             !self.out.is_empty() && is_late(self.last_io_ms, config.backend_send_timeout);
         is_reply_late || is_write_late
@@ -347,7 +356,8 @@ impl BackendConnActor {
         let before = self.out.len();
         resp::encode::request(self.out.tail(), request);
         let len = u32::try_from(self.out.len() - before).unwrap_or(0);
-        self.in_flight.push(Run::new(None, vec![ForwardRequest::own(len)], now_ms));
+        self.in_flight
+            .push(Run::new(None, vec![ForwardRequest::own(len)], now_ms));
     }
 
     fn connect(&self, ctx: &Context<Self>) {
@@ -417,7 +427,9 @@ impl BackendConnActor {
         failure: RequestFailure,
         is_front_begun: bool,
     ) {
-        let Some(session) = run.session.clone() else { return };
+        let Some(session) = run.session.clone() else {
+            return;
+        };
         let mut requests = run.unanswered().to_vec();
         let Some((data, parts)) = run.source else {
             self.fail(&session, &requests, failure);
@@ -427,7 +439,12 @@ impl BackendConnActor {
             let begun = requests.remove(0);
             self.fail(&session, &[begun], failure);
         }
-        self.retry(ForwardBatch { session, data, parts, requests });
+        self.retry(ForwardBatch {
+            session,
+            data,
+            parts,
+            requests,
+        });
     }
 
     /// Refuses a batch that was not sent; a replica's reads go to the primary.
@@ -439,7 +456,10 @@ impl BackendConnActor {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "BOUND: requests hold credit of their session"
+    )]
     fn retry(&self, batch: ForwardBatch) {
         if !batch.requests.is_empty() {
             let database = self.status.target.database;
@@ -447,7 +467,10 @@ impl BackendConnActor {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "BOUND: requests hold credit of their session"
+    )]
     fn fail(
         &self,
         session: &Addr<SessionActor>,
@@ -455,9 +478,16 @@ impl BackendConnActor {
         failure: RequestFailure,
     ) {
         ConnStatus::count(&self.status.failures_total, requests.len());
-        self.worker.counters.failures_total.add(requests.len() as u64);
-        let failed = requests.iter().map(|request| (request.ticket, request.part, failure));
-        session.do_send(RepliesFailed { failed: failed.collect() });
+        self.worker
+            .counters
+            .failures_total
+            .add(requests.len() as u64);
+        let failed = requests
+            .iter()
+            .map(|request| (request.ticket, request.part, failure));
+        session.do_send(RepliesFailed {
+            failed: failed.collect(),
+        });
     }
 }
 
@@ -500,7 +530,14 @@ impl ForwardRequest {
         // The parts of a batch together are hardly larger than the batch, which fits u32.
         let offset = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
         let (start, len) = (offset(part.range.start), offset(part.range.len()));
-        Self { ticket, part: number, is_in_parts: true, slot: part.slot, start, len }
+        Self {
+            ticket,
+            part: number,
+            is_in_parts: true,
+            slot: part.slot,
+            start,
+            len,
+        }
     }
 
     /// A request of the connection itself.

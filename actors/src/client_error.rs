@@ -78,6 +78,8 @@ pub enum CloseReason {
     OutputLimit,
     /// All clients together hold more than `proxy_max_offheap_size`.
     BufferLimit,
+    /// The client spoke HTTP.
+    Http,
     /// CLIENT KILL.
     Killed,
     /// A reply broke off after its beginning had been sent to the client.
@@ -102,6 +104,7 @@ impl CloseReason {
             Self::SlowReader => "slow_reader",
             Self::OutputLimit => "output_limit",
             Self::BufferLimit => "buffer_limit",
+            Self::Http => "http",
             Self::Killed => "killed",
             Self::BrokenReply => "broken_reply",
             Self::NoReply => "no_reply",
@@ -113,7 +116,10 @@ impl CloseReason {
     /// True when an operator may want to know: a limit was met.
     #[must_use]
     pub fn is_limit(self) -> bool {
-        matches!(self, Self::SlowReader | Self::OutputLimit | Self::BufferLimit)
+        matches!(
+            self,
+            Self::SlowReader | Self::OutputLimit | Self::BufferLimit
+        )
     }
 }
 

@@ -129,7 +129,15 @@ impl RouterActor {
             })
             .collect::<Vec<_>>();
         let pending = backends.iter().map(|_| Vec::new()).collect();
-        Self { worker, me: None, routes, backends, pending, touched: Vec::new(), turn: 0 }
+        Self {
+            worker,
+            me: None,
+            routes,
+            backends,
+            pending,
+            touched: Vec::new(),
+            turn: 0,
+        }
     }
 }
 
@@ -153,7 +161,11 @@ impl Handler<RouteBatch> for RouterActor {
                 continue;
             };
             match &request.fan_out {
-                Some(keys) if keys.slots().any(|slot| self.routes.of_slot(slot) != Some(route)) => {
+                Some(keys)
+                    if keys
+                        .slots()
+                        .any(|slot| self.routes.of_slot(slot) != Some(route)) =>
+                {
                     self.fan_out(&batch.data, batch.database, &request, keys, &mut split);
                 }
                 _ => {
@@ -183,7 +195,12 @@ impl Handler<RetryBatch> for RouterActor {
             }
         }
         split.tell(&retry.batch.session, &self.worker);
-        let ForwardBatch { session, data, parts, .. } = retry.batch;
+        let ForwardBatch {
+            session,
+            data,
+            parts,
+            ..
+        } = retry.batch;
         self.forward(&session, retry.database, &data, &parts);
     }
 }
@@ -192,7 +209,10 @@ impl Handler<QueryBackends> for RouterActor {
     type Result = MessageResult<QueryBackends>;
 
     fn handle(&mut self, _: QueryBackends, _ctx: &mut Self::Context) -> Self::Result {
-        let conns = self.backends.iter().flat_map(|backend| backend.conns.iter().flatten());
+        let conns = self
+            .backends
+            .iter()
+            .flat_map(|backend| backend.conns.iter().flatten());
         MessageResult(conns.map(|conn| conn.status.to_status()).collect())
     }
 }
@@ -200,9 +220,16 @@ impl Handler<QueryBackends> for RouterActor {
 impl Handler<Tick> for RouterActor {
     type Result = ();
 
-    #[expect(clippy::disallowed_methods, reason = "BOUND: one tick per connection and period")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "BOUND: one tick per connection and period"
+    )]
     fn handle(&mut self, _: Tick, _ctx: &mut Self::Context) {
-        for conn in self.backends.iter().flat_map(|backend| backend.conns.iter().flatten()) {
+        for conn in self
+            .backends
+            .iter()
+            .flat_map(|backend| backend.conns.iter().flatten())
+        {
             conn.addr.do_send(Tick);
         }
     }
@@ -217,7 +244,11 @@ impl RouterActor {
             return primary;
         }
         for group in 0..self.routes.replica_groups(route).len() {
-            let replicas = self.routes.replica_groups(route).get(group).map_or(0, Vec::len);
+            let replicas = self
+                .routes
+                .replica_groups(route)
+                .get(group)
+                .map_or(0, Vec::len);
             for offset in 0..replicas {
                 let place = (self.turn + offset) % replicas;
                 let replica = self.routes.replica(route, group, place);
@@ -233,7 +264,8 @@ impl RouterActor {
 
     /// Whether a replica's connection serves reads now; opens it when it was never used.
     fn is_serving(&mut self, replica: BackendIndex, database: u16) -> bool {
-        self.conn(replica, database).is_some_and(|conn| conn.status.is_ready())
+        self.conn(replica, database)
+            .is_some_and(|conn| conn.status.is_ready())
     }
 
     fn pend(&mut self, backend: BackendIndex, request: ForwardRequest) {
@@ -271,7 +303,10 @@ impl RouterActor {
     }
 
     /// Sends what is pending to the backends of a batch.
-    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "BOUND: requests hold credit of their session"
+    )]
     fn forward(
         &mut self,
         session: &Arc<Addr<SessionActor>>,
@@ -280,7 +315,11 @@ impl RouterActor {
         parts: &Bytes,
     ) {
         while let Some(backend) = self.touched.pop() {
-            let requests = self.pending.get_mut(backend.0).map(std::mem::take).unwrap_or_default();
+            let requests = self
+                .pending
+                .get_mut(backend.0)
+                .map(std::mem::take)
+                .unwrap_or_default();
             let batch = ForwardBatch {
                 session: Arc::clone(session),
                 data: data.clone(),
@@ -293,7 +332,9 @@ impl RouterActor {
                     let failed = batch.requests.iter().map(|request| {
                         (request.ticket, request.part, RequestFailure::NoSuchDatabase)
                     });
-                    session.do_send(RepliesFailed { failed: failed.collect() });
+                    session.do_send(RepliesFailed {
+                        failed: failed.collect(),
+                    });
                 }
             }
         }
@@ -305,11 +346,18 @@ impl RouterActor {
         let entry = self.backends.get_mut(backend.0)?;
         let slot = entry.conns.get_mut(usize::from(database))?;
         if slot.is_none() {
-            let target = Target { addr: entry.target.clone(), role: entry.role, database };
+            let target = Target {
+                addr: entry.target.clone(),
+                role: entry.role,
+                database,
+            };
             let status = Rc::new(ConnStatus::new(target));
             let worker = Rc::clone(&self.worker);
             let conn = BackendConnActor::new(worker, self.me.clone()?, Rc::clone(&status));
-            *slot = Some(Conn { addr: conn.start(), status });
+            *slot = Some(Conn {
+                addr: conn.start(),
+                status,
+            });
         }
         slot.as_ref()
     }
@@ -339,14 +387,21 @@ impl Split {
 
     // ORDER: the session learns of a merge before a backend is even asked, so the plan is in its
     // mailbox before any reply of a part can be.
-    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "BOUND: requests hold credit of their session"
+    )]
     fn tell(&mut self, session: &Addr<SessionActor>, worker: &Worker) {
         if !self.plans.is_empty() {
-            session.do_send(FanOutPlanned { plans: std::mem::take(&mut self.plans) });
+            session.do_send(FanOutPlanned {
+                plans: std::mem::take(&mut self.plans),
+            });
         }
         if !self.failed.is_empty() {
             worker.counters.failures_total.add(self.failed.len() as u64);
-            session.do_send(RepliesFailed { failed: std::mem::take(&mut self.failed) });
+            session.do_send(RepliesFailed {
+                failed: std::mem::take(&mut self.failed),
+            });
         }
     }
 }
@@ -354,7 +409,8 @@ impl Split {
 impl RouteRequest {
     fn frame<'d>(&self, data: &'d Bytes) -> &'d [u8] {
         let start = self.start as usize;
-        data.get(start..start + self.len as usize).unwrap_or_default()
+        data.get(start..start + self.len as usize)
+            .unwrap_or_default()
     }
 }
 

@@ -223,7 +223,9 @@ impl Actor for SessionActor {
             debug!(self.worker.log, "client closed"; "session" => self.record.id,
                 "peer" => %self.record.peer, "reason" => reason.label());
         }
-        self.links.supervisor.do_send(SessionEnded { id: self.record.id });
+        self.links
+            .supervisor
+            .do_send(SessionEnded { id: self.record.id });
     }
 }
 
@@ -254,7 +256,9 @@ impl Handler<RepliesFailed> for SessionActor {
 
     fn handle(&mut self, batch: RepliesFailed, ctx: &mut Self::Context) {
         for (ticket, part, failure) in batch.failed {
-            let settled = self.window.settle_failed(ticket, part, failure, &mut self.out);
+            let settled = self
+                .window
+                .settle_failed(ticket, part, failure, &mut self.out);
             if settled == Settled::Broken {
                 self.close(CloseReason::BrokenReply, ctx);
                 return;
@@ -282,9 +286,10 @@ impl Handler<LocalAnswered> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, answered: LocalAnswered, _ctx: &mut Self::Context) {
-        self.window.settle_local(answered.ticket, &mut self.out, |out| {
-            out.extend_from_slice(&answered.reply);
-        });
+        self.window
+            .settle_local(answered.ticket, &mut self.out, |out| {
+                out.extend_from_slice(&answered.reply);
+            });
     }
 }
 
@@ -299,8 +304,10 @@ impl Handler<CloseSession> for SessionActor {
 impl Handler<DrainSession> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, _: DrainSession, _ctx: &mut Self::Context) {
-        if self.phase == Phase::Open {
+    fn handle(&mut self, _: DrainSession, ctx: &mut Self::Context) {
+        if self.window.is_empty() && self.out.is_empty() {
+            self.close(CloseReason::Shutdown, ctx);
+        } else if self.phase == Phase::Open {
             self.close_reason = CloseReason::Shutdown;
             self.phase = Phase::Draining;
             self.stalled = Bytes::new();

@@ -150,7 +150,9 @@ impl Handler<NewClient> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, client: NewClient, _ctx: &mut Self::Context) {
-        let Some(links) = self.links.as_ref().filter(|_| !self.is_draining) else { return };
+        let Some(links) = self.links.as_ref().filter(|_| !self.is_draining) else {
+            return;
+        };
         let io = match TcpStream::from_std(client.io) {
             Ok(io) => io,
             Err(error) => {
@@ -160,7 +162,12 @@ impl Handler<NewClient> for SupervisorActor {
         };
         self.worker.counters.clients_total.add(1);
         let now_ms = self.worker.clock.now_ms();
-        let record = Rc::new(ClientRecord::new(client.id, client.peer, client.local, now_ms));
+        let record = Rc::new(ClientRecord::new(
+            client.id,
+            client.peer,
+            client.local,
+            now_ms,
+        ));
         let session = SessionActor::new(
             Rc::clone(&self.worker),
             Rc::clone(links),
@@ -168,7 +175,13 @@ impl Handler<NewClient> for SupervisorActor {
             client.slot,
             io,
         );
-        self.sessions.insert(client.id, Session { addr: session.start(), record });
+        self.sessions.insert(
+            client.id,
+            Session {
+                addr: session.start(),
+                record,
+            },
+        );
     }
 }
 
@@ -188,7 +201,11 @@ impl Handler<ListClients> for SupervisorActor {
         let now_ms = self.worker.clock.now_ms();
         let matching = self.matching(&question.filter);
         let line = |session: &Session| session.record.line(now_ms, &self.worker.commands);
-        MessageResult(matching.map(|session| (session.record.id, line(session))).collect())
+        MessageResult(
+            matching
+                .map(|session| (session.record.id, line(session)))
+                .collect(),
+        )
     }
 }
 
@@ -242,7 +259,10 @@ impl Handler<Drain> for SupervisorActor {
 }
 
 impl SupervisorActor {
-    #[expect(clippy::disallowed_methods, reason = "BOUND: one tick per period, one order per session")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "BOUND: one tick per period, one order per session"
+    )]
     fn tick(&mut self) {
         self.worker.clock.set(self.started.elapsed());
         self.ticks += 1;
@@ -261,7 +281,9 @@ impl SupervisorActor {
     }
 
     fn matching<'s>(&'s self, filter: &'s ClientFilter) -> impl Iterator<Item = &'s Session> {
-        self.sessions.values().filter(|session| filter.matches(&session.record))
+        self.sessions
+            .values()
+            .filter(|session| filter.matches(&session.record))
     }
 
     fn finish_drain(&mut self) {

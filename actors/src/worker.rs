@@ -110,7 +110,12 @@ pub struct Shared {
 impl Shared {
     /// What the proxy shares, for a number of workers.
     #[must_use]
-    pub fn new(settings: Settings, commands: CommandTable, workers: usize, listen: SocketAddr) -> Self {
+    pub fn new(
+        settings: Settings,
+        commands: CommandTable,
+        workers: usize,
+        listen: SocketAddr,
+    ) -> Self {
         let counters = (0..workers).map(|_| Arc::new(WorkerCounters::new(commands.len())));
         Self {
             counters: counters.collect(),
@@ -132,7 +137,10 @@ impl Shared {
     /// The clients connected now.
     #[must_use]
     pub fn clients(&self) -> usize {
-        self.counters.iter().map(|counters| counters.clients.load(Ordering::Relaxed)).sum()
+        self.counters
+            .iter()
+            .map(|counters| counters.clients.load(Ordering::Relaxed))
+            .sum()
     }
 }
 
@@ -190,7 +198,8 @@ impl CoarseClock {
     }
 
     pub(crate) fn set(&self, since_start: Duration) {
-        self.now_ms.set(u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX));
+        self.now_ms
+            .set(u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX));
     }
 }
 
@@ -212,7 +221,10 @@ impl BufferGauge {
     /// A gauge with a ceiling in bytes.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes: AtomicUsize::new(0), bytes_max }
+        Self {
+            bytes: AtomicUsize::new(0),
+            bytes_max,
+        }
     }
 
     /// The bytes held now.
@@ -250,12 +262,14 @@ impl Counter {
 
     /// Adds; only the owning worker may call it, which makes a plain store enough.
     pub(crate) fn add(&self, count: u64) {
-        self.0.store(self.value().wrapping_add(count), Ordering::Relaxed);
+        self.0
+            .store(self.value().wrapping_add(count), Ordering::Relaxed);
     }
 
     /// Takes away; only the owning worker may call it.
     pub(crate) fn sub(&self, count: u64) {
-        self.0.store(self.value().wrapping_sub(count), Ordering::Relaxed);
+        self.0
+            .store(self.value().wrapping_sub(count), Ordering::Relaxed);
     }
 }
 
@@ -328,7 +342,9 @@ impl Drop for ClientSlot {
 pub(crate) fn tune_socket(io: &TcpStream, keepalive: Duration) -> std::io::Result<()> {
     io.set_nodelay(true)?;
     if !keepalive.is_zero() {
-        let keepalive = TcpKeepalive::new().with_time(keepalive).with_interval(keepalive / 3);
+        let keepalive = TcpKeepalive::new()
+            .with_time(keepalive)
+            .with_interval(keepalive / 3);
         SockRef::from(io).set_tcp_keepalive(&keepalive)?;
     }
     Ok(())

@@ -69,11 +69,15 @@ pub fn serve(listener: TcpListener, stats: Addr<StatsActor>) -> std::io::Result<
 }
 
 async fn index() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(INDEX)
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .body(INDEX)
 }
 
 async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .body("ok\n")
 }
 
 async fn stats_json(stats: web::Data<Addr<StatsActor>>) -> HttpResponse {

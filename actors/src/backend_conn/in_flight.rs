@@ -42,7 +42,13 @@ pub(super) struct Run<S> {
 
 impl<S> Run<S> {
     pub(super) fn new(session: Option<S>, requests: Vec<ForwardRequest>, entered_ms: u64) -> Self {
-        Self { session, requests, answered: 0, entered_ms, source: None }
+        Self {
+            session,
+            requests,
+            answered: 0,
+            entered_ms,
+            source: None,
+        }
     }
 
     /// The requests without a reply.
@@ -61,7 +67,11 @@ pub(super) struct InFlight<S> {
 
 impl<S> Default for InFlight<S> {
     fn default() -> Self {
-        Self { runs: VecDeque::new(), requests: 0, bytes: 0 }
+        Self {
+            runs: VecDeque::new(),
+            requests: 0,
+            bytes: 0,
+        }
     }
 }
 
@@ -86,7 +96,11 @@ impl<S> InFlight<S> {
             return;
         }
         self.requests += run.requests.len();
-        self.bytes += run.requests.iter().map(|request| request.len as usize).sum::<usize>();
+        self.bytes += run
+            .requests
+            .iter()
+            .map(|request| request.len as usize)
+            .sum::<usize>();
         self.runs.push_back(run);
     }
 
@@ -103,7 +117,11 @@ impl<S> InFlight<S> {
         self.requests -= 1;
         self.bytes -= request.len as usize;
         run.answered += 1;
-        if run.answered == run.requests.len() { self.runs.pop_front() } else { None }
+        if run.answered == run.requests.len() {
+            self.runs.pop_front()
+        } else {
+            None
+        }
     }
 
     /// The connection is lost while the last `unwritten` bytes of all requests still wait in the
@@ -117,7 +135,9 @@ impl<S> InFlight<S> {
         let mut failed = Vec::new();
         // Bytes of this and all later requests; a request is untouched when all of that waits.
         while self.bytes > unwritten {
-            let Some(mut run) = self.runs.pop_front() else { break };
+            let Some(mut run) = self.runs.pop_front() else {
+                break;
+            };
             let mut written = run.answered;
             for request in run.requests.iter().skip(run.answered) {
                 if self.bytes <= unwritten {

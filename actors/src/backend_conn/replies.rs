@@ -61,7 +61,9 @@ struct Collected {
 impl BackendConnActor {
     pub(super) fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Loss> {
         for _ in 0..READS_PER_TURN {
-            let Some(io) = &mut self.io else { return Ok(()) };
+            let Some(io) = &mut self.io else {
+                return Ok(());
+            };
             let data = {
                 let mut arena = self.worker.arena.borrow_mut();
                 let buffer = arena.begin(&self.replies.carried);
@@ -100,7 +102,9 @@ impl BackendConnActor {
                     let is_begun = std::mem::take(&mut self.replies.is_front_begun);
                     let piece = if is_begun { Piece::Last } else { Piece::Whole };
                     if !self.take_piece(data, start..position, piece, &mut collected) {
-                        break Err(Loss::Garbled("a reply that no request waits for".to_owned()));
+                        break Err(Loss::Garbled(
+                            "a reply that no request waits for".to_owned(),
+                        ));
                     }
                     start = position;
                 }
@@ -122,7 +126,9 @@ impl BackendConnActor {
         };
         self.hand_over(data, &mut collected);
         if result.is_ok() {
-            self.replies.carried.extend_from_slice(data.get(start..).unwrap_or_default());
+            self.replies
+                .carried
+                .extend_from_slice(data.get(start..).unwrap_or_default());
             self.replies.scanned = position - start;
         }
         result
@@ -136,7 +142,9 @@ impl BackendConnActor {
         piece: Piece,
         collected: &mut Collected,
     ) -> bool {
-        let Some((run, request)) = self.in_flight.front() else { return false };
+        let Some((run, request)) = self.in_flight.front() else {
+            return false;
+        };
         let request = *request;
         let is_own = run.session.is_none();
         let bytes = data.get(range.clone()).unwrap_or_default();
@@ -183,16 +191,26 @@ impl BackendConnActor {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "BOUND: each reply answers an entered request")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "BOUND: each reply answers an entered request"
+    )]
     fn send_collected(
         &self,
         session: Option<&Arc<Addr<SessionActor>>>,
         data: &Bytes,
         collected: &mut Collected,
     ) {
-        let Collected { start, end, replies } = std::mem::take(collected);
+        let Collected {
+            start,
+            end,
+            replies,
+        } = std::mem::take(collected);
         if let (Some(session), false) = (session, replies.is_empty()) {
-            session.do_send(ReplyBatch { data: data.slice(start..end), replies });
+            session.do_send(ReplyBatch {
+                data: data.slice(start..end),
+                replies,
+            });
         }
     }
 
@@ -209,7 +227,9 @@ impl BackendConnActor {
     }
 
     fn retry_front(&self) {
-        let Some((run, request)) = self.in_flight.front() else { return };
+        let Some((run, request)) = self.in_flight.front() else {
+            return;
+        };
         if let (Some(session), Some((data, parts))) = (&run.session, &run.source) {
             self.retry(ForwardBatch {
                 session: Arc::clone(session),
@@ -223,9 +243,8 @@ impl BackendConnActor {
     /// The reply to a keepalive, or to the question whether a stale replica has recovered.
     fn take_own_reply(&self, reply: &[u8]) {
         let holds = |needle: &[u8]| reply.windows(needle.len()).any(|window| window == needle);
-        let is_recovered = reply.starts_with(b"$")
-            && !holds(b"loading:1")
-            && !holds(b"master_link_status:down");
+        let is_recovered =
+            reply.starts_with(b"$") && !holds(b"loading:1") && !holds(b"master_link_status:down");
         if self.status.state() == ConnState::Stale && is_recovered {
             info!(self.worker.log, "replica serves reads again";
                 "backend" => %self.status.target.addr, "worker" => self.worker.index);

@@ -131,7 +131,11 @@ impl ConnStatus {
     }
 
     pub(super) fn become_state(&self, next: ConnState) {
-        debug_assert!(self.state().may_become(next), "{:?} to {next:?}", self.state());
+        debug_assert!(
+            self.state().may_become(next),
+            "{:?} to {next:?}",
+            self.state()
+        );
         self.state.set(next);
     }
 

@@ -17,7 +17,13 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(requests_max: usize, bytes_max: usize) -> Self {
-        Self { batches: VecDeque::new(), requests: 0, bytes: 0, requests_max, bytes_max }
+        Self {
+            batches: VecDeque::new(),
+            requests: 0,
+            bytes: 0,
+            requests_max,
+            bytes_max,
+        }
     }
 
     /// The number of requests that wait.
@@ -55,5 +61,9 @@ impl Waiting {
 }
 
 fn bytes_of(batch: &ForwardBatch) -> usize {
-    batch.requests.iter().map(|request| request.len as usize).sum()
+    batch
+        .requests
+        .iter()
+        .map(|request| request.len as usize)
+        .sum()
 }

@@ -34,6 +34,9 @@ fn texts_for_clients_are_these() {
 fn a_text_for_clients_is_one_line_with_a_known_prefix() {
     for failure in ALL {
         let text = failure.to_client();
-        assert!(text.starts_with("ERR ") && !text.contains(['\r', '\n']), "`{text}`");
+        assert!(
+            text.starts_with("ERR ") && !text.contains(['\r', '\n']),
+            "`{text}`"
+        );
     }
 }

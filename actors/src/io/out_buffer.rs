@@ -118,7 +118,10 @@ impl OutBuffer {
         while !self.is_empty() {
             match self.poll_write_once(cx, io) {
                 Poll::Ready(Ok(0)) => {
-                    return (written, Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())));
+                    return (
+                        written,
+                        Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
+                    );
                 }
                 Poll::Ready(Ok(count)) => {
                     self.advance(count);
@@ -177,7 +180,11 @@ impl OutBuffer {
             return Pin::new(io).poll_write(cx, tail);
         }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-        let pieces = self.segments.iter().map(|segment| &segment[..]).chain([tail]);
+        let pieces = self
+            .segments
+            .iter()
+            .map(|segment| &segment[..])
+            .chain([tail]);
         let mut count = 0;
         for (slice, piece) in slices.iter_mut().zip(pieces) {
             *slice = IoSlice::new(piece);

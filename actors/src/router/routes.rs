@@ -55,18 +55,29 @@ impl Routes {
         let mut routes = Vec::new();
         let mut by_slot = vec![OFFLINE; SLOTS].into_boxed_slice();
         for ((_, assignment), entry) in table.assignments().zip(by_slot.iter_mut()) {
-            let Some(primary) = &assignment.primary else { continue };
+            let Some(primary) = &assignment.primary else {
+                continue;
+            };
             if let Some((_, route)) = seen.iter().rev().find(|(known, _)| *known == assignment) {
                 *entry = *route;
                 continue;
             }
-            let groups = if is_primary_only { &[][..] } else { &assignment.replica_groups };
+            let groups = if is_primary_only {
+                &[][..]
+            } else {
+                &assignment.replica_groups
+            };
             let index = u16::try_from(routes.len()).unwrap_or(OFFLINE);
             routes.push(Route {
                 primary: backends.index_of(primary, Role::Primary),
                 replica_groups: groups
                     .iter()
-                    .map(|group| group.iter().map(|addr| backends.reader(addr, primary)).collect())
+                    .map(|group| {
+                        group
+                            .iter()
+                            .map(|addr| backends.reader(addr, primary))
+                            .collect()
+                    })
                     .collect(),
             });
             seen.push((assignment, index));
@@ -77,12 +88,17 @@ impl Routes {
 
     /// The route of a slot; `None` when it is offline.
     pub(super) fn of_slot(&self, slot: SlotId) -> Option<RouteIndex> {
-        self.by_slot.get(slot.index()).filter(|route| **route != OFFLINE).map(|r| RouteIndex(*r))
+        self.by_slot
+            .get(slot.index())
+            .filter(|route| **route != OFFLINE)
+            .map(|r| RouteIndex(*r))
     }
 
     /// The primary of a route that `of_slot` gave.
     pub(super) fn primary(&self, route: RouteIndex) -> BackendIndex {
-        self.routes.get(route.index()).map_or(BackendIndex(usize::MAX), |route| route.primary)
+        self.routes
+            .get(route.index())
+            .map_or(BackendIndex(usize::MAX), |route| route.primary)
     }
 
     /// Whether reads of a route may go to a replica at all.
@@ -92,7 +108,9 @@ impl Routes {
 
     /// The replica groups of a route, in the order of preference.
     pub(super) fn replica_groups(&self, route: RouteIndex) -> &[Vec<BackendIndex>] {
-        self.routes.get(route.index()).map_or(&[], |route| &route.replica_groups)
+        self.routes
+            .get(route.index())
+            .map_or(&[], |route| &route.replica_groups)
     }
 
     /// One replica of a route.
@@ -124,7 +142,11 @@ impl Backends {
     /// A reader of a replica group. The primary may be one of them (Codis' `replica_group` flag on
     /// it); it then shares the primary's connection.
     fn reader(&mut self, addr: &BackendAddr, primary: &BackendAddr) -> BackendIndex {
-        let role = if addr == primary { Role::Primary } else { Role::Replica };
+        let role = if addr == primary {
+            Role::Primary
+        } else {
+            Role::Replica
+        };
         self.index_of(addr, role)
     }
 }

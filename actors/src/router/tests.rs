@@ -13,10 +13,16 @@ fn slot(number: u16) -> SlotId {
 fn slots_with_one_assignment_share_a_route() {
     let table = SlotTable::spread(&[addr(1), addr(2)]).unwrap();
     let (routes, backends) = Routes::compile(&table, false);
-    assert_eq!(backends, vec![(addr(1), Role::Primary), (addr(2), Role::Primary)]);
+    assert_eq!(
+        backends,
+        vec![(addr(1), Role::Primary), (addr(2), Role::Primary)]
+    );
     assert_eq!(routes.of_slot(slot(0)), routes.of_slot(slot(511)));
     assert_ne!(routes.of_slot(slot(511)), routes.of_slot(slot(512)));
-    assert_eq!(routes.primary(routes.of_slot(slot(1023)).unwrap()), BackendIndex(1));
+    assert_eq!(
+        routes.primary(routes.of_slot(slot(1023)).unwrap()),
+        BackendIndex(1)
+    );
 }
 
 #[test]
@@ -34,7 +40,9 @@ fn replica_groups_keep_their_order_and_the_primary_keeps_its_role() {
         group: 1,
         replica_groups: vec![vec![addr(2), addr(1)], vec![addr(3)]],
     };
-    table.fill(1, SlotId::all().map(|slot| (slot, assignment.clone()))).unwrap();
+    table
+        .fill(1, SlotId::all().map(|slot| (slot, assignment.clone())))
+        .unwrap();
     let (routes, backends) = Routes::compile(&table, false);
     let route = routes.of_slot(slot(7)).unwrap();
     let named = |group: usize, place: usize| {
@@ -50,10 +58,17 @@ fn replica_groups_keep_their_order_and_the_primary_keeps_its_role() {
 #[test]
 fn as_many_routes_as_slots_are_fine() {
     let mut table = SlotTable::offline();
-    let each = SlotId::all()
-        .map(|slot| (slot, SlotAssignment::primary_only(addr(slot.number() + 1), 1)));
+    let each = SlotId::all().map(|slot| {
+        (
+            slot,
+            SlotAssignment::primary_only(addr(slot.number() + 1), 1),
+        )
+    });
     table.fill(1, each).unwrap();
     let (routes, backends) = Routes::compile(&table, false);
     assert_eq!(backends.len(), SLOTS);
-    assert_eq!(routes.primary(routes.of_slot(slot(1023)).unwrap()), BackendIndex(1023));
+    assert_eq!(
+        routes.primary(routes.of_slot(slot(1023)).unwrap()),
+        BackendIndex(1023)
+    );
 }

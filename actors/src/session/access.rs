@@ -1,6 +1,6 @@
 //! Who may use the proxy: passwords, and what an unknown client may not do yet.
 
-use command::{LocalCommand, Plan, Planned};
+use command::{Args, LocalCommand, Plan, Planned};
 use resp::ProtocolError;
 use resp::request::RequestLimits;
 
@@ -51,10 +51,20 @@ pub(super) fn needs_authentication(planned: &Planned<'_>) -> bool {
     !is_open && !is_wrong
 }
 
+/// Whether a request is a line of HTTP that a browser can be made to send to any port.
+pub(super) fn is_http(args: &Args<'_>) -> bool {
+    let name = args.get(0).unwrap_or_default();
+    name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"HOST:")
+}
+
 /// Whether a name and a password are the configured ones. Takes the same time wherever they
 /// differ.
 pub(super) fn is_valid(credentials: &Credentials, user: &[u8], password: &[u8]) -> bool {
-    let expected_user = if credentials.user.is_empty() { "default" } else { &credentials.user };
+    let expected_user = if credentials.user.is_empty() {
+        "default"
+    } else {
+        &credentials.user
+    };
     let is_user = is_equal(expected_user.as_bytes(), user);
     let expected = credentials.password.expose().as_bytes();
     let is_password = expected.is_empty() || is_equal(expected, password);
@@ -75,8 +85,10 @@ mod tests {
     use super::*;
 
     fn check(user: &str, password: &str, given: (&str, &str), expected: bool) {
-        let credentials =
-            Credentials { user: user.to_owned(), password: config::Secret::new(password) };
+        let credentials = Credentials {
+            user: user.to_owned(),
+            password: config::Secret::new(password),
+        };
         let valid = is_valid(&credentials, given.0.as_bytes(), given.1.as_bytes());
         assert_eq!(valid, expected, "{user}:{password} given {given:?}");
     }

@@ -36,8 +36,12 @@ impl SessionActor {
             }
             ClientCommand::SetInfo => self.set_info(ticket, args),
             ClientCommand::Info => {
-                let line = self.record.line(self.worker.clock.now_ms(), &self.worker.commands);
-                self.settle_with(ticket, |out| encode::bulk(out, format!("{line}\n").as_bytes()));
+                let line = self
+                    .record
+                    .line(self.worker.clock.now_ms(), &self.worker.commands);
+                self.settle_with(ticket, |out| {
+                    encode::bulk(out, format!("{line}\n").as_bytes())
+                });
             }
             ClientCommand::List => self.list_clients(ticket, args),
             ClientCommand::Kill => self.kill_clients(ticket, args),
@@ -139,7 +143,13 @@ impl SessionActor {
             self.drain(CloseReason::Killed);
         }
         self.ask(ticket, async move {
-            let others = stats.send(KillClients { filter, except: own_id }).await.ok()?;
+            let others = stats
+                .send(KillClients {
+                    filter,
+                    except: own_id,
+                })
+                .await
+                .ok()?;
             let killed = others + u64::from(is_own);
             let mut reply = Vec::new();
             match (is_old_form, killed) {
@@ -154,15 +164,23 @@ impl SessionActor {
     /// Settles a request with what a question to other actors brings, or with an error when that
     /// takes too long. Later requests go on meanwhile; the window keeps the order of replies.
     fn ask(&self, ticket: Ticket, question: impl Future<Output = Option<Vec<u8>>> + 'static) {
-        let Some(me) = self.me.as_ref().map(Arc::clone) else { return };
+        let Some(me) = self.me.as_ref().map(Arc::clone) else {
+            return;
+        };
         actix_rt::spawn(async move {
-            let answer = tokio::time::timeout(ANSWER_TIMEOUT, question).await.ok().flatten();
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, question)
+                .await
+                .ok()
+                .flatten();
             let reply = answer.unwrap_or_else(|| {
                 let mut error = Vec::new();
                 encode::error(&mut error, RequestFailure::ProxyTimeout.to_client());
                 error
             });
-            #[expect(clippy::disallowed_methods, reason = "BOUND: one answer per entered request")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "BOUND: one answer per entered request"
+            )]
             me.do_send(LocalAnswered { ticket, reply });
         });
     }
@@ -171,13 +189,17 @@ impl SessionActor {
 /// A name that may stand in a line of CLIENT LIST: printable ASCII without spaces.
 pub(super) fn is_client_text(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
-    text.bytes().all(|byte| byte.is_ascii_graphic()).then_some(text)
+    text.bytes()
+        .all(|byte| byte.is_ascii_graphic())
+        .then_some(text)
 }
 
 /// `CLIENT LIST [TYPE type] [ID id...]`
 fn list_filter(args: &Args<'_>) -> Result<ClientFilter, String> {
     let mut filter = ClientFilter::default();
-    let Some(option) = args.get(2) else { return Ok(filter) };
+    let Some(option) = args.get(2) else {
+        return Ok(filter);
+    };
     if option.eq_ignore_ascii_case(b"TYPE") && args.len() == 4 {
         filter.is_normal_type = Some(is_normal_type(args.get(3).unwrap_or_default())?);
     } else if option.eq_ignore_ascii_case(b"ID") && args.len() > 3 {
@@ -234,5 +256,8 @@ fn is_normal_type(name: &[u8]) -> Result<bool, String> {
     if known.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return Ok(name.eq_ignore_ascii_case(b"normal"));
     }
-    Err(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(name)))
+    Err(format!(
+        "ERR Unknown client type '{}'",
+        String::from_utf8_lossy(name)
+    ))
 }

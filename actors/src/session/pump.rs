@@ -17,6 +17,10 @@ use crate::io::read_arena::SPARE_BYTES_MIN;
 /// Reads of one turn; then other clients of the worker get theirs.
 const READS_PER_TURN: usize = 4;
 
+/// Room beyond the end of a large request. A read that fills its buffer must be followed by
+/// another one to learn that there is no more; with this room that one is seldom needed.
+pub(super) const READ_AHEAD_BYTES: usize = 1024;
+
 pub(super) struct Pump;
 
 impl ActorFuture<SessionActor> for Pump {
@@ -46,7 +50,13 @@ impl SessionActor {
         }
         self.flush(cx)?;
         self.read(cx)?;
+        let is_paused = !self.may_enter();
         self.flush(cx)?;
+        if is_paused && self.may_enter() {
+            // The session's own answers filled the output, and all of it has left: no reply and no
+            // readiness of the socket will wake the session for the requests that it has read.
+            cx.waker().wake_by_ref();
+        }
         if self.phase == Phase::Draining && self.window.is_empty() && self.out.is_empty() {
             return self.finish(cx);
         }
@@ -115,7 +125,7 @@ impl SessionActor {
         let is_large = self.input.len() + self.input_missing > SPARE_BYTES_MIN;
         let io = Pin::new(&mut self.io);
         let (read, data) = if is_large {
-            self.input.reserve(self.input_missing);
+            self.input.reserve(self.input_missing + READ_AHEAD_BYTES);
             (poll_read_buf(io, cx, &mut self.input), None)
         } else {
             let mut arena = self.worker.arena.borrow_mut();
@@ -159,7 +169,9 @@ impl SessionActor {
             return Err(CloseReason::ByClient);
         }
         self.phase = Phase::Lingering;
-        self.record.lingering_ms.set(Some(self.worker.clock.now_ms()));
+        self.record
+            .lingering_ms
+            .set(Some(self.worker.clock.now_ms()));
         self.read_away(cx)
     }
 

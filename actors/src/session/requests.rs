@@ -9,9 +9,11 @@ use bytes::{Bytes, BytesMut};
 use command::{Access, Args, Command, Plan};
 use resp::ProtocolError;
 use resp::request::{Framed, Span};
+use slog::info;
 
+use super::pump::READ_AHEAD_BYTES;
 use super::{Phase, ReplyMode, SessionActor, access};
-use crate::client_error::text;
+use crate::client_error::{CloseReason, text};
 use crate::router::{RouteBatch, RouteRequest};
 use crate::session::window::Ticket;
 
@@ -26,7 +28,10 @@ pub(super) struct Batch {
 
 impl Batch {
     fn new(data: &Bytes) -> Self {
-        Self { data: data.clone(), requests: Vec::new() }
+        Self {
+            data: data.clone(),
+            requests: Vec::new(),
+        }
     }
 }
 
@@ -74,7 +79,7 @@ impl SessionActor {
     }
 
     fn keep_incomplete(&mut self, rest: &[u8], missing: usize) {
-        let mut input = BytesMut::with_capacity(rest.len() + missing);
+        let mut input = BytesMut::with_capacity(rest.len() + missing + READ_AHEAD_BYTES);
         input.extend_from_slice(rest);
         self.input = input;
         self.input_missing = missing;
@@ -89,6 +94,15 @@ impl SessionActor {
         self.phase = Phase::Draining;
     }
 
+    /// A web page may have made its visitor's browser talk to us: nothing of what it sends is
+    /// executed, and as in Redis it gets no reply.
+    fn refuse_http(&mut self) {
+        self.worker.counters.rejected_total.add(1);
+        info!(self.worker.log, "client closed: it speaks HTTP, perhaps a web page attacks";
+            "session" => self.record.id, "peer" => %self.record.peer);
+        self.drain(CloseReason::Http);
+    }
+
     /// Plans one request and gives it its place in the window.
     fn enter(&mut self, frame: &[u8], spans: &[Span], start: usize, batch: &mut Batch) {
         let worker = std::rc::Rc::clone(&self.worker);
@@ -100,6 +114,10 @@ impl SessionActor {
             if let Some(counter) = worker.counters.commands.get(command.id().index()) {
                 counter.add(1);
             }
+        }
+        if planned.command.is_none() && access::is_http(&args) {
+            self.refuse_http();
+            return;
         }
         if self.window.is_empty() {
             self.record.progress_ms.set(worker.clock.now_ms());
@@ -116,13 +134,27 @@ impl SessionActor {
         }
         match planned.plan {
             Plan::Forward { slot, access } => {
-                batch.requests.push(RouteRequest { ticket, start, len, slot, access, fan_out: None });
+                batch.requests.push(RouteRequest {
+                    ticket,
+                    start,
+                    len,
+                    slot,
+                    access,
+                    fan_out: None,
+                });
             }
             Plan::FanOut(keys) => {
                 let slot = keys.slots().next().unwrap_or_default();
                 let access = planned.command.map_or(Access::Write, Command::access);
                 let fan_out = Some(Box::new(keys));
-                batch.requests.push(RouteRequest { ticket, start, len, slot, access, fan_out });
+                batch.requests.push(RouteRequest {
+                    ticket,
+                    start,
+                    len,
+                    slot,
+                    access,
+                    fan_out,
+                });
             }
             Plan::Local(local) => {
                 // SELECT changes the database, so what came before it must be on its way.
@@ -131,7 +163,8 @@ impl SessionActor {
             }
             Plan::Reject(rejection) => {
                 worker.counters.rejected_total.add(1);
-                self.window.settle_local(ticket, &mut self.out, |out| rejection.encode(out));
+                self.window
+                    .settle_local(ticket, &mut self.out, |out| rejection.encode(out));
             }
         }
     }
@@ -149,9 +182,14 @@ impl SessionActor {
     }
 
     /// Sends the batch to the router and begins the next one.
-    #[expect(clippy::disallowed_methods, reason = "BOUND: every request holds credit of the window")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "BOUND: every request holds credit of the window"
+    )]
     fn route(&mut self, batch: &mut Batch) {
-        let Some(me) = self.me.as_ref().filter(|_| !batch.requests.is_empty()) else { return };
+        let Some(me) = self.me.as_ref().filter(|_| !batch.requests.is_empty()) else {
+            return;
+        };
         self.links.router.do_send(RouteBatch {
             session: Arc::clone(me),
             database: self.record.database.get(),
@@ -162,6 +200,7 @@ impl SessionActor {
 
     /// Settles a request with an error text, which includes its prefix.
     pub(super) fn settle_error(&mut self, ticket: Ticket, text: &str) {
-        self.window.settle_local(ticket, &mut self.out, |out| resp::encode::error(out, text));
+        self.window
+            .settle_local(ticket, &mut self.out, |out| resp::encode::error(out, text));
     }
 }

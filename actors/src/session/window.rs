@@ -171,7 +171,11 @@ impl ReplyWindow {
         #[expect(clippy::cast_possible_truncation, reason = "wrapping sequence number")]
         let ticket = self.head.wrapping_add(self.entries.len() as u32);
         self.request_bytes += request_bytes as usize;
-        self.entries.push_back(Entry { request_bytes, is_muted, state: EntryState::Waiting });
+        self.entries.push_back(Entry {
+            request_bytes,
+            is_muted,
+            state: EntryState::Waiting,
+        });
         Ticket(ticket)
     }
 
@@ -183,7 +187,9 @@ impl ReplyWindow {
         encode: impl FnOnce(&mut Vec<u8>),
     ) {
         let is_head = ticket.0 == self.head;
-        let Some(entry) = self.entry(ticket) else { return };
+        let Some(entry) = self.entry(ticket) else {
+            return;
+        };
         if is_head {
             if !entry.is_muted {
                 encode(out.tail());
@@ -205,7 +211,9 @@ impl ReplyWindow {
         failure: RequestFailure,
         out: &mut OutBuffer,
     ) -> Settled {
-        let Some(entry) = self.entry(ticket) else { return Settled::Fine };
+        let Some(entry) = self.entry(ticket) else {
+            return Settled::Fine;
+        };
         let mut error = Vec::new();
         match &mut entry.state {
             EntryState::Leaving if !entry.is_muted => return Settled::Broken,
@@ -237,7 +245,12 @@ impl ReplyWindow {
     /// Says that the reply of a request will be merged from the replies of its parts.
     pub(crate) fn plan_merge(&mut self, ticket: Ticket, merge: Merge) {
         if let Some(entry) = self.entry(ticket) {
-            let merging = Merging { merge, begun: Vec::new(), len: 0, is_whole: false };
+            let merging = Merging {
+                merge,
+                begun: Vec::new(),
+                len: 0,
+                is_whole: false,
+            };
             entry.state = EntryState::Merging(Box::new(merging));
         }
     }
@@ -255,7 +268,9 @@ impl ReplyWindow {
     ) {
         let is_head = ticket.0 == self.head;
         let len = range.len();
-        let Some(entry) = self.entry(ticket) else { return };
+        let Some(entry) = self.entry(ticket) else {
+            return;
+        };
         match &mut entry.state {
             EntryState::Waiting | EntryState::Leaving if is_head => {
                 if !entry.is_muted {
@@ -278,7 +293,8 @@ impl ReplyWindow {
             }
             EntryState::Waiting if piece == Piece::Whole && len <= HELD_BYTES_MAX => {
                 let start = self.held.len();
-                self.held.extend_from_slice(data.get(range).unwrap_or_default());
+                self.held
+                    .extend_from_slice(data.get(range).unwrap_or_default());
                 self.hold(ticket, start);
             }
             EntryState::Waiting => {
@@ -324,8 +340,13 @@ impl ReplyWindow {
     }
 
     fn entry(&mut self, ticket: Ticket) -> Option<&mut Entry> {
-        let entry = self.entries.get_mut(ticket.0.wrapping_sub(self.head) as usize);
-        debug_assert!(entry.is_some(), "S-2: a reply for a request that is not in the window");
+        let entry = self
+            .entries
+            .get_mut(ticket.0.wrapping_sub(self.head) as usize);
+        debug_assert!(
+            entry.is_some(),
+            "S-2: a reply for a request that is not in the window"
+        );
         entry
     }
 
@@ -340,9 +361,7 @@ impl ReplyWindow {
         if let Some(entry) = self.entry(ticket) {
             entry.state = EntryState::Held { start, len };
         }
-        if self.held.len() - self.held_live > HELD_WASTE_MIN.max(self.held_live) {
-            self.compact();
-        }
+        self.tidy_held();
     }
 
     fn pop_head(&mut self) {
@@ -390,8 +409,17 @@ impl ReplyWindow {
             }
             self.pop_head();
         }
+        self.tidy_held();
+    }
+
+    /// Keeps the dead space among the held replies below `HELD_WASTE_MIN`, or below the live one.
+    /// A client that always has something in flight would otherwise keep its peak for ever.
+    fn tidy_held(&mut self) {
         if self.held_live == 0 {
             self.held.clear();
+            self.held.shrink_to(HELD_WASTE_MIN);
+        } else if self.held.len() - self.held_live > HELD_WASTE_MIN.max(self.held_live) {
+            self.compact();
         }
     }
 
@@ -422,7 +450,10 @@ impl Segments {
 impl Merging {
     fn settle(&mut self, part: u16, piece: Piece, bytes: Bytes) {
         self.len += bytes.len();
-        let begun = self.begun.iter().position(|(begun_part, _)| *begun_part == part);
+        let begun = self
+            .begun
+            .iter()
+            .position(|(begun_part, _)| *begun_part == part);
         let whole = match (piece, begun) {
             (Piece::Whole, _) | (Piece::Last, None) => Some(bytes),
             (Piece::More, None) => {

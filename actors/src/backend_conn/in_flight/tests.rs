@@ -4,7 +4,10 @@ use super::*;
 use crate::session::window::{ReplyWindow, WindowLimits};
 
 fn request(len: u32) -> ForwardRequest {
-    let mut window = ReplyWindow::new(WindowLimits { requests_max: 1, bytes_max: 1 });
+    let mut window = ReplyWindow::new(WindowLimits {
+        requests_max: 1,
+        bytes_max: 1,
+    });
     ForwardRequest {
         ticket: window.enter(0, false),
         part: 0,
@@ -76,8 +79,14 @@ fn a_run_comes_out_with_its_last_reply() {
     in_flight.push(Run::new(Some('b'), vec![request(5)], 8));
     assert_eq!(in_flight.oldest_ms(), Some(7));
     assert!(in_flight.answer_front().is_none());
-    assert_eq!(in_flight.answer_front().map(|run| run.session), Some(Some('a')));
+    assert_eq!(
+        in_flight.answer_front().map(|run| run.session),
+        Some(Some('a'))
+    );
     assert_eq!(in_flight.oldest_ms(), Some(8));
-    assert_eq!(in_flight.answer_front().map(|run| run.session), Some(Some('b')));
+    assert_eq!(
+        in_flight.answer_front().map(|run| run.session),
+        Some(Some('b'))
+    );
     assert!(in_flight.answer_front().is_none() && in_flight.is_empty());
 }
