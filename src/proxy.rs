@@ -42,6 +42,8 @@ async fn serve(config: Config, slots: Slots, log: Logger) -> anyhow::Result<()> 
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
+    // Without slots the proxy waits for a dashboard to fill them and to start it.
+    let is_managed = matches!(slots, Slots::Offline);
     let (mut settings, table) = slots.apply(config)?;
     let found = look_at_backends(&settings, &table, &log).await;
     settings.redis_version = lowest_version(&found);
@@ -54,7 +56,10 @@ async fn serve(config: Config, slots: Slots, log: Logger) -> anyhow::Result<()> 
     let workers = worker_count(&config);
     let commands = CommandTable::load().context("load the command table")?;
     let shared = Arc::new(Shared::new(settings, commands, workers, listen));
-    let proxy = Proxy::start(shared, &table, clients, admin.into_std()?, &log).await?;
+    if !is_managed {
+        shared.lifecycle.go_online();
+    }
+    let proxy = Proxy::start(Arc::clone(&shared), &table, clients, admin.into_std()?, &log).await?;
 
     if config.log_format == LogFormat::Term {
         banner::print(listen, admin_addr, workers, &table, &found);
@@ -63,8 +68,12 @@ async fn serve(config: Config, slots: Slots, log: Logger) -> anyhow::Result<()> 
     info!(log, "proxy is listening"; "listen" => %listen, "admin" => %admin_addr,
         "workers" => workers, "version" => env!("CARGO_PKG_VERSION"));
 
-    let name = next_signal(&mut terminate, &mut interrupt).await;
-    info!(log, "stopping: no more clients, finishing what is in flight"; "signal" => name);
+    let cause = tokio::select! {
+        name = next_signal(&mut terminate, &mut interrupt) => name,
+        () = shared.lifecycle.stopped() => "admin api",
+    };
+    shared.lifecycle.stop();
+    info!(log, "stopping: no more clients, finishing what is in flight"; "cause" => cause);
     tokio::select! {
         () = proxy.stop(config.shutdown_timeout) => {
             info!(log, "stopped");

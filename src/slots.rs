@@ -96,6 +96,7 @@ fn filled(forms: &[SlotForm]) -> anyhow::Result<SlotTable> {
                 primary,
                 group,
                 replica_groups,
+                is_locked: form.locked,
             },
         ));
     }

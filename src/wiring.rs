@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! StatsActor ◄─ AddWorker ─ SupervisorActor x workers (each: RouterActor, SessionActors, BackendConns)
-//!     ▲                              ▲
-//! admin server                 ListenerActor ◄─ clients
+//!     ▲                        ▲                           ▲
+//! admin server ─► TopologyActor ── PrepareFill, CommitFill ┘
+//!                    ListenerActor ◄─ clients
 //! ```
 
 use std::sync::Arc;
@@ -14,12 +15,14 @@ use actix::{Actor, Addr};
 use actix_rt::Arbiter;
 use actors::listener::{ListenerActor, StopListening};
 use actors::stats::{AddWorker, StatsActor};
-use actors::supervisor::{Drain, SupervisorActor};
+use actors::supervisor::{Drain, QueryRouter, SupervisorActor};
+use actors::topology::{AddRouter, TopologyActor};
 use actors::worker::Shared;
 use anyhow::Context as _;
 use routing::SlotTable;
 use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
+use web::Admin;
 
 /// The running cast.
 pub(crate) struct Proxy {
@@ -40,6 +43,8 @@ impl Proxy {
         log: &Logger,
     ) -> anyhow::Result<Self> {
         let stats = StatsActor::new(Arc::clone(&shared)).start();
+        let fill_timeout = shared.settings.config.fill_timeout;
+        let topology = TopologyActor::new(table.clone(), fill_timeout, log.clone()).start();
         let mut arbiters = Vec::new();
         let mut supervisors = Vec::new();
         for index in 0..shared.counters.len() {
@@ -49,14 +54,14 @@ impl Proxy {
             let supervisor = SupervisorActor::start_in_arbiter(&arbiter.handle(), move |_| {
                 SupervisorActor::new(index, shared, table, worker_stats, &log)
             });
-            stats
-                .send(AddWorker(supervisor.clone()))
-                .await
-                .context("start a worker")?;
+            // A worker takes part in fills before there is anyone to order one.
+            let router = supervisor.send(QueryRouter).await?.context("start a worker")?;
+            topology.send(AddRouter(router)).await?;
+            stats.send(AddWorker(supervisor.clone())).await?;
             arbiters.push(arbiter);
             supervisors.push(supervisor);
         }
-        let server = web::serve(admin, stats).context("start the admin server")?;
+        let server = web::serve(admin, Admin { shared: Arc::clone(&shared), stats, topology }).context("start the admin server")?;
         actix_rt::spawn(server);
         let listener =
             ListenerActor::new(shared, supervisors.clone(), clients, log.clone()).start();

@@ -8,6 +8,8 @@
 //! | message           | from            | what happens                                        |
 //! |-------------------|-----------------|-----------------------------------------------------|
 //! | `ForwardBatch`    | RouterActor     | written, kept until it may be, or refused           |
+//! | `PutFence`        | RouterActor     | falls when all that came before it is answered      |
+//! | `CloseConn`       | RouterActor     | the connection ends: no slot needs it any more      |
 //! | `ConnectFinished` | its own attempt | requests flow, or the next attempt is scheduled     |
 //! | `Tick`            | RouterActor     | deadlines, keepalive, the next attempt              |
 //!
@@ -23,6 +25,7 @@
 
 mod backoff;
 pub(crate) mod connect;
+pub(crate) mod fence;
 mod in_flight;
 mod replies;
 mod status;
@@ -53,10 +56,11 @@ use crate::supervisor::Tick;
 use crate::worker::Worker;
 use backoff::Backoff;
 use connect::{ConnectFailure, Connected};
+use fence::FenceToken;
 use in_flight::{InFlight, Run};
 use replies::ReplyReader;
 pub(crate) use status::ConnStatus;
-use waiting::Waiting;
+use waiting::{Waiter, Waiting};
 
 /// How often a stale replica is asked whether it has recovered.
 const STALE_CHECK_MS: u64 = 1000;
@@ -91,6 +95,17 @@ pub struct ForwardRequest {
     /// Its length in bytes.
     pub len: u32,
 }
+
+/// Puts a fence behind everything that came before.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PutFence(pub(crate) FenceToken);
+
+/// Ends the connection. What is in flight is answered with an error; there is nothing when the
+/// slots that it served were fenced before.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct CloseConn;
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -176,6 +191,30 @@ impl Handler<ForwardBatch> for BackendConnActor {
         } else if let Err(batch) = self.waiting.push(batch) {
             self.refuse(batch, RequestFailure::BackendBusy);
         }
+    }
+}
+
+impl Handler<PutFence> for BackendConnActor {
+    type Result = ();
+
+    fn handle(&mut self, fence: PutFence, _ctx: &mut Self::Context) {
+        if self.waiting.is_empty() {
+            self.in_flight.push_fence(fence.0);
+        } else {
+            self.waiting.push_fence(fence.0);
+        }
+    }
+}
+
+impl Handler<CloseConn> for BackendConnActor {
+    type Result = ();
+
+    fn handle(&mut self, _: CloseConn, ctx: &mut Self::Context) {
+        if self.io.take().is_some() {
+            self.worker.counters.backend_conns.sub(1);
+        }
+        self.fail_everything();
+        ctx.stop();
     }
 }
 
@@ -310,13 +349,14 @@ impl BackendConnActor {
     fn take_waiting(&mut self) -> bool {
         let mut is_any = false;
         while let Some(front) = self.waiting.front() {
-            if !self.admits(front) {
+            if matches!(front, Waiter::Batch(batch) if !self.admits(batch)) {
                 break;
             }
-            let Some(batch) = self.waiting.pop() else {
-                break;
-            };
-            self.accept(batch);
+            match self.waiting.pop() {
+                Some(Waiter::Batch(batch)) => self.accept(batch),
+                Some(Waiter::Fence(token)) => self.in_flight.push_fence(token),
+                None => break,
+            }
             is_any = true;
         }
         is_any
@@ -408,12 +448,19 @@ impl BackendConnActor {
         };
         self.status.become_state(ConnState::Down);
         self.retry_ms = now_ms + u64::try_from(delay.as_millis()).unwrap_or(u64::MAX / 2);
+        self.fail_everything();
+    }
+
+    /// Answers all that was not written, and all that waits: the backend is down.
+    fn fail_everything(&mut self) {
         self.out.clear();
         for run in self.in_flight.fail_all() {
             self.fail_run(run, RequestFailure::BackendDown, false);
         }
-        while let Some(batch) = self.waiting.pop() {
-            self.refuse(batch, RequestFailure::BackendDown);
+        while let Some(waiter) = self.waiting.pop() {
+            if let Waiter::Batch(batch) = waiter {
+                self.refuse(batch, RequestFailure::BackendDown);
+            }
         }
         self.status.requests_in_flight.set(0);
         self.status.requests_waiting.set(0);
@@ -538,6 +585,13 @@ impl ForwardRequest {
             start,
             len,
         }
+    }
+
+    /// The request's own bytes, and the request relative to them.
+    pub(crate) fn detached(self, data: &Bytes, parts: &Bytes) -> (Bytes, Self) {
+        let source = if self.is_in_parts { parts } else { data };
+        let frame = crate::router::detached(source, self.start, self.len);
+        (frame, Self { start: 0, is_in_parts: false, ..self })
     }
 
     /// A request of the connection itself.

@@ -11,6 +11,8 @@ use std::fmt;
 pub enum RequestFailure {
     /// No backend is assigned to the slot.
     SlotOffline,
+    /// The slot is held and as many requests as may wait for it do.
+    SlotHeld,
     /// The backend cannot be reached; the request was not sent.
     BackendDown,
     /// The backend has too many requests in flight; the request was not sent.
@@ -35,6 +37,7 @@ impl RequestFailure {
     pub fn to_client(self) -> &'static str {
         match self {
             Self::SlotOffline => "ERR slot is offline, no backend is assigned to it",
+            Self::SlotHeld => "TRYAGAIN slot is being changed and too many requests wait for it",
             Self::BackendDown => "ERR backend is down, the request was not sent",
             Self::BackendBusy => {
                 "ERR backend has too many requests in flight, the request was not sent"
@@ -143,6 +146,7 @@ pub(crate) mod text {
         "ERR Client names cannot contain spaces, newlines or special characters.";
     pub(crate) const NO_SUCH_CLIENT: &str = "ERR No such client";
     pub(crate) const CLIENT_ID: &str = "ERR client-id should be greater than 0";
+    pub(crate) const NOT_ONLINE: &str = "ERR router is not online";
     pub(crate) const MAX_CLIENTS: &str = "ERR max number of clients reached";
 }
 

@@ -28,4 +28,5 @@ pub mod router;
 pub mod session;
 pub mod stats;
 pub mod supervisor;
+pub mod topology;
 pub mod worker;

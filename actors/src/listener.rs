@@ -7,7 +7,8 @@
 //! Supervision: started by wiring, lives until `StopListening`. When the system refuses to accept
 //! (out of file descriptors), it waits a moment and goes on; the sockets wait in the backlog.
 //!
-//! Bounds: `proxy_max_clients`; a client beyond it gets Redis' error and is closed.
+//! Bounds: `proxy_max_clients`; a client beyond it gets Redis' error and is closed. So does one that
+//! comes before the proxy is online.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -105,12 +106,14 @@ impl ActorFuture<ListenerActor> for Accept {
 
 impl ListenerActor {
     fn take(&self, io: TcpStream, peer: std::net::SocketAddr) {
+        if !self.shared.lifecycle.is_online() {
+            debug!(self.log, "client refused: not online"; "peer" => %peer);
+            refuse(&io, text::NOT_ONLINE);
+            return;
+        }
         if self.shared.clients() >= self.shared.settings.config.proxy_max_clients {
             debug!(self.log, "client refused: too many"; "peer" => %peer);
-            let mut error = Vec::new();
-            resp::encode::error(&mut error, text::MAX_CLIENTS);
-            // Best effort: the socket is new, so its buffer takes these few bytes.
-            let _ = io.try_write(&error);
+            refuse(&io, text::MAX_CLIENTS);
             return;
         }
         if let Err(error) = self.hand_over(io, peer) {
@@ -144,4 +147,11 @@ impl ListenerActor {
         }
         Ok(())
     }
+}
+
+/// Best effort: the socket is new, so its buffer takes these few bytes.
+fn refuse(io: &TcpStream, text: &str) {
+    let mut error = Vec::new();
+    resp::encode::error(&mut error, text);
+    let _ = io.try_write(&error);
 }

@@ -4,27 +4,35 @@
 //! lie behind several backends is split into one part per backend (`command::FanOutRequest`); the
 //! session is told how to merge the replies before any of them can arrive.
 //!
-//! Connections are opened here on first use, one per (backend, role, database).
+//! Connections are opened here on first use, one per (backend, role, database). Requests of a slot
+//! that is held, because it is being filled or is locked, are parked and go on in order.
 //!
 //! | message        | from            | what happens                                          |
 //! |----------------|-----------------|-------------------------------------------------------|
 //! | `RouteBatch`   | SessionActor    | split, forwarded                                      |
 //! | `RetryBatch`   | BackendConnActor| reads that a replica could not serve go to the primary|
+//! | `PrepareFill`  | TopologyActor   | slots are held; answered when they are drained        |
+//! | `CommitFill`   | TopologyActor   | new assignments; what waited goes on                  |
+//! | `AbortFill`    | TopologyActor   | the old assignments; what waited goes on              |
 //! | `QueryBackends`| StatsActor      | answered from the connections' published status       |
 //! | `Tick`         | SupervisorActor | passed on to every connection                         |
 //!
 //! Supervision: started by the worker's supervisor, stops with it. A panic ends the process.
 //!
 //! Bounds: at most one connection per (backend of the table, role, database). Batches under way
-//! are bounded by the windows of the sessions that sent them.
+//! are bounded by the windows of the sessions that sent them. Parked requests: `parking`.
 //!
 //! Invariants: R-1 the requests of one batch that go to one connection keep their order (a split
 //! request's parts stand in the place of the request). R-2 a part holds only keys of slots with one
 //! and the same assignment, so that it may be sent to their primary as a whole. R-3 a write never
 //! goes to a replica.
 
+mod backends;
+pub(crate) mod fill;
+mod parking;
 mod routes;
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -33,15 +41,22 @@ use bytes::Bytes;
 use command::{Access, FanOutRequest};
 use routing::{SlotId, SlotTable};
 
-use crate::backend_conn::{
-    BackendConnActor, BackendStatus, ConnStatus, ForwardBatch, ForwardRequest, Role, Target,
-};
+use crate::backend_conn::{BackendStatus, ForwardBatch, ForwardRequest};
 use crate::client_error::RequestFailure;
 use crate::session::window::Ticket;
-use crate::session::{FanOutPlanned, RepliesFailed, SessionActor};
+use crate::session::{FanOutPlanned, RepliesFailed, SessionActor, StillParked};
 use crate::supervisor::Tick;
 use crate::worker::Worker;
-use routes::{BackendIndex, RouteIndex, Routes};
+use backends::{Backends, Conn};
+use parking::{Parked, Parking, ParkingLimits, Waiting};
+use routes::{BackendIndex, RouteIndex, Routes, Way};
+
+/// Sessions hear that their requests are still parked every so many ticks, so that the watch over
+/// lost replies leaves them alone.
+const TICKS_PER_NOTICE: u32 = 20;
+
+/// Parked requests up to this size are copied out of the read that they came with.
+const PARKED_COPY_MAX: usize = 4 * 1024;
 
 /// Requests that a session read in one go, all for one database.
 #[derive(Message)]
@@ -89,54 +104,50 @@ pub struct RetryBatch {
 #[rtype(result = "Vec<BackendStatus>")]
 pub struct QueryBackends;
 
-struct Conn {
-    addr: Addr<BackendConnActor>,
-    status: Rc<ConnStatus>,
-}
-
-/// The connections of one backend, by database.
-struct Backend {
-    target: routing::BackendAddr,
-    role: Role,
-    conns: Vec<Option<Conn>>,
-}
-
 /// See the module.
 pub struct RouterActor {
     worker: Rc<Worker>,
     /// Given to connections, which hand back what a replica could not serve.
     me: Option<Addr<Self>>,
+    table: SlotTable,
+    /// Compiled from `table`.
     routes: Routes,
-    backends: Vec<Backend>,
+    backends: Backends,
+    parking: Parking<Arc<Addr<SessionActor>>>,
+    /// The epoch of the round that holds slots now.
+    filling: Option<u64>,
     /// Requests of the batch at hand, by backend. Empty between batches.
     pending: Vec<Vec<ForwardRequest>>,
     /// The backends with pending requests.
     touched: Vec<BackendIndex>,
     /// Moves with every batch, so that reads take turns among equal replicas.
     turn: usize,
+    ticks: u32,
 }
 
 impl RouterActor {
-    pub(crate) fn new(worker: Rc<Worker>, table: &SlotTable) -> Self {
-        let (routes, targets) = Routes::compile(table, worker.settings.is_primary_only);
-        let databases = worker.settings.config.backend_number_databases;
-        let backends = targets
-            .into_iter()
-            .map(|(target, role)| Backend {
-                target,
-                role,
-                conns: (0..databases).map(|_| None).collect(),
-            })
-            .collect::<Vec<_>>();
-        let pending = backends.iter().map(|_| Vec::new()).collect();
+    pub(crate) fn new(worker: Rc<Worker>, table: SlotTable) -> Self {
+        let limits = ParkingLimits {
+            requests_max: worker.settings.config.slot_parked_max,
+            bytes_max: worker.settings.config.slot_parked_bytes_max,
+        };
+        let mut backends = Backends::default();
+        let is_primary_only = worker.settings.is_primary_only;
+        let routes = Routes::compile(&table, is_primary_only, |addr, role| {
+            backends.index_of(addr, role)
+        });
         Self {
             worker,
             me: None,
+            table,
             routes,
             backends,
-            pending,
+            parking: Parking::new(limits),
+            filling: None,
+            pending: Vec::new(),
             touched: Vec::new(),
             turn: 0,
+            ticks: 0,
         }
     }
 }
@@ -156,23 +167,7 @@ impl Handler<RouteBatch> for RouterActor {
         self.turn = self.turn.wrapping_add(1);
         let mut split = Split::default();
         for request in batch.requests {
-            let Some(route) = self.routes.of_slot(request.slot) else {
-                split.fail(request.ticket, RequestFailure::SlotOffline);
-                continue;
-            };
-            match &request.fan_out {
-                Some(keys)
-                    if keys
-                        .slots()
-                        .any(|slot| self.routes.of_slot(slot) != Some(route)) =>
-                {
-                    self.fan_out(&batch.data, batch.database, &request, keys, &mut split);
-                }
-                _ => {
-                    let backend = self.choose(route, batch.database, request.access);
-                    self.pend(backend, ForwardRequest::whole(&request));
-                }
-            }
+            self.route(&batch.session, batch.database, &batch.data, request, &mut split);
         }
         split.tell(&batch.session, &self.worker);
         self.forward(&batch.session, batch.database, &batch.data, &split.parts());
@@ -184,23 +179,22 @@ impl Handler<RetryBatch> for RouterActor {
 
     fn handle(&mut self, retry: RetryBatch, _ctx: &mut Self::Context) {
         let mut split = Split::default();
-        for request in retry.batch.requests {
+        let ForwardBatch { session, data, parts, requests } = retry.batch;
+        for request in requests {
             // INVARIANT R-2: the primary of the part's slot is the primary of all its keys.
             match self.routes.of_slot(request.slot) {
-                Some(route) => {
-                    let backend = self.choose(route, retry.database, Access::Write);
-                    self.pend(backend, request);
+                Way::Route(route) => self.pend(self.routes.primary(route), request),
+                Way::Offline => {
+                    split.fail_part(request.ticket, request.part, RequestFailure::SlotOffline);
                 }
-                None => split.fail_part(request.ticket, request.part, RequestFailure::SlotOffline),
+                Way::Held => {
+                    let (frame, request) = request.detached(&data, &parts);
+                    let waiting = Waiting::Retry(request);
+                    self.park(&session, retry.database, frame, waiting, &mut split);
+                }
             }
         }
-        split.tell(&retry.batch.session, &self.worker);
-        let ForwardBatch {
-            session,
-            data,
-            parts,
-            ..
-        } = retry.batch;
+        split.tell(&session, &self.worker);
         self.forward(&session, retry.database, &data, &parts);
     }
 }
@@ -209,33 +203,78 @@ impl Handler<QueryBackends> for RouterActor {
     type Result = MessageResult<QueryBackends>;
 
     fn handle(&mut self, _: QueryBackends, _ctx: &mut Self::Context) -> Self::Result {
-        let conns = self
-            .backends
-            .iter()
-            .flat_map(|backend| backend.conns.iter().flatten());
-        MessageResult(conns.map(|conn| conn.status.to_status()).collect())
+        MessageResult(self.backends.conns().map(|conn| conn.status.to_status()).collect())
     }
 }
 
 impl Handler<Tick> for RouterActor {
     type Result = ();
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "BOUND: one tick per connection and period"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "BOUND: one per connection or session and period")]
     fn handle(&mut self, _: Tick, _ctx: &mut Self::Context) {
-        for conn in self
-            .backends
-            .iter()
-            .flat_map(|backend| backend.conns.iter().flatten())
-        {
+        for conn in self.backends.conns() {
             conn.addr.do_send(Tick);
+        }
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(TICKS_PER_NOTICE) {
+            let mut told = HashSet::new();
+            for session in self.parking.sessions() {
+                if told.insert(identity(session)) {
+                    session.do_send(StillParked);
+                }
+            }
         }
     }
 }
 
 impl RouterActor {
+    /// Puts a request where it must go: among those pending for a backend, split over several, or
+    /// parked.
+    fn route(
+        &mut self,
+        session: &Arc<Addr<SessionActor>>,
+        database: u16,
+        data: &Bytes,
+        request: RouteRequest,
+        split: &mut Split,
+    ) {
+        let is_following = !self.parking.is_empty() && self.parking.must_follow(identity(session));
+        match self.way_of(&request) {
+            Way::Route(_) | Way::Held if is_following => {
+                self.park_request(session, database, data, request, split);
+            }
+            Way::Held => self.park_request(session, database, data, request, split),
+            Way::Offline => split.fail(request.ticket, RequestFailure::SlotOffline),
+            Way::Route(route) => match &request.fan_out {
+                Some(keys) if !self.is_one_route(keys, route) => {
+                    self.fan_out(data, database, &request, keys, split);
+                }
+                _ => {
+                    let backend = self.choose(route, database, request.access);
+                    self.pend(backend, ForwardRequest::whole(&request));
+                }
+            },
+        }
+    }
+
+    /// The way of a request: held when any of its slots is, else offline when any is.
+    fn way_of(&self, request: &RouteRequest) -> Way {
+        let Some(keys) = &request.fan_out else { return self.routes.of_slot(request.slot) };
+        let mut way = self.routes.of_slot(request.slot);
+        for slot in keys.slots() {
+            match self.routes.of_slot(slot) {
+                Way::Held => return Way::Held,
+                Way::Offline => way = Way::Offline,
+                Way::Route(_) => {}
+            }
+        }
+        way
+    }
+
+    fn is_one_route(&self, keys: &FanOutRequest, route: RouteIndex) -> bool {
+        keys.slots().all(|slot| self.routes.of_slot(slot) == Way::Route(route))
+    }
+
     /// The backend that serves a request of a route: for reads the first replica group with a
     /// connected replica, otherwise the primary.
     fn choose(&mut self, route: RouteIndex, database: u16, access: Access) -> BackendIndex {
@@ -244,16 +283,11 @@ impl RouterActor {
             return primary;
         }
         for group in 0..self.routes.replica_groups(route).len() {
-            let replicas = self
-                .routes
-                .replica_groups(route)
-                .get(group)
-                .map_or(0, Vec::len);
+            let replicas = self.routes.replica_groups(route).get(group).map_or(0, Vec::len);
             for offset in 0..replicas {
                 let place = (self.turn + offset) % replicas;
-                let replica = self.routes.replica(route, group, place);
-                if let Some(replica) = replica
-                    && self.is_serving(replica, database)
+                if let Some(replica) = self.routes.replica(route, group, place)
+                    && self.conn(replica, database).is_some_and(|conn| conn.status.is_ready())
                 {
                     return replica;
                 }
@@ -262,13 +296,10 @@ impl RouterActor {
         primary
     }
 
-    /// Whether a replica's connection serves reads now; opens it when it was never used.
-    fn is_serving(&mut self, replica: BackendIndex, database: u16) -> bool {
-        self.conn(replica, database)
-            .is_some_and(|conn| conn.status.is_ready())
-    }
-
     fn pend(&mut self, backend: BackendIndex, request: ForwardRequest) {
+        if self.pending.len() <= backend.0 {
+            self.pending.resize_with(self.backends.places(), Vec::new);
+        }
         if let Some(pending) = self.pending.get_mut(backend.0) {
             if pending.is_empty() {
                 self.touched.push(backend);
@@ -286,14 +317,13 @@ impl RouterActor {
         keys: &FanOutRequest,
         split: &mut Split,
     ) {
-        if keys.slots().any(|slot| self.routes.of_slot(slot).is_none()) {
-            split.fail(request.ticket, RequestFailure::SlotOffline);
-            return;
-        }
-        let frame = request.frame(data);
         let routes = &self.routes;
-        let route_of = |slot| routes.of_slot(slot).map_or(0, RouteIndex::index);
-        let (parts, merge) = keys.split(frame, route_of, &mut split.parts);
+        let route_of = |slot| match routes.of_slot(slot) {
+            Way::Route(route) => route.index(),
+            // The whole request has a route, so each of its slots has one.
+            Way::Held | Way::Offline => 0,
+        };
+        let (parts, merge) = keys.split(request.frame(data), route_of, &mut split.parts);
         split.plans.push((request.ticket, merge));
         for (part, number) in parts.iter().zip(0_u16..) {
             let route = RouteIndex::from_index(part.destination);
@@ -303,10 +333,7 @@ impl RouterActor {
     }
 
     /// Sends what is pending to the backends of a batch.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "BOUND: requests hold credit of their session"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
     fn forward(
         &mut self,
         session: &Arc<Addr<SessionActor>>,
@@ -315,11 +342,7 @@ impl RouterActor {
         parts: &Bytes,
     ) {
         while let Some(backend) = self.touched.pop() {
-            let requests = self
-                .pending
-                .get_mut(backend.0)
-                .map(std::mem::take)
-                .unwrap_or_default();
+            let requests = self.pending.get_mut(backend.0).map(std::mem::take).unwrap_or_default();
             let batch = ForwardBatch {
                 session: Arc::clone(session),
                 data: data.clone(),
@@ -332,35 +355,84 @@ impl RouterActor {
                     let failed = batch.requests.iter().map(|request| {
                         (request.ticket, request.part, RequestFailure::NoSuchDatabase)
                     });
-                    session.do_send(RepliesFailed {
-                        failed: failed.collect(),
-                    });
+                    session.do_send(RepliesFailed { failed: failed.collect() });
                 }
             }
         }
     }
 
-    /// The connection to a backend for a database, opened when there is none yet. `None` when the
-    /// database is beyond the configured number.
     fn conn(&mut self, backend: BackendIndex, database: u16) -> Option<&Conn> {
-        let entry = self.backends.get_mut(backend.0)?;
-        let slot = entry.conns.get_mut(usize::from(database))?;
-        if slot.is_none() {
-            let target = Target {
-                addr: entry.target.clone(),
-                role: entry.role,
-                database,
-            };
-            let status = Rc::new(ConnStatus::new(target));
-            let worker = Rc::clone(&self.worker);
-            let conn = BackendConnActor::new(worker, self.me.clone()?, Rc::clone(&status));
-            *slot = Some(Conn {
-                addr: conn.start(),
-                status,
-            });
-        }
-        slot.as_ref()
+        let me = self.me.as_ref()?;
+        self.backends.conn(backend, database, &self.worker, me)
     }
+
+    fn park_request(
+        &mut self,
+        session: &Arc<Addr<SessionActor>>,
+        database: u16,
+        data: &Bytes,
+        mut request: RouteRequest,
+        split: &mut Split,
+    ) {
+        let frame = request.take_frame(data);
+        self.park(session, database, frame, Waiting::Request(request), split);
+    }
+
+    fn park(
+        &mut self,
+        session: &Arc<Addr<SessionActor>>,
+        database: u16,
+        frame: Bytes,
+        waiting: Waiting,
+        split: &mut Split,
+    ) {
+        let parked = Parked { session: Arc::clone(session), database, frame, waiting };
+        if let Err(refused) = self.parking.park(identity(session), parked) {
+            let (ticket, part) = refused.waiting.ticket_and_part();
+            split.fail_part(ticket, part, RequestFailure::SlotHeld);
+        }
+    }
+
+    /// Routes again what was parked; what must still wait is parked again, in the same order.
+    fn release(&mut self) {
+        for Parked { session, database, frame, waiting } in self.parking.take_all() {
+            let mut split = Split::default();
+            match waiting {
+                Waiting::Request(request) => {
+                    self.route(&session, database, &frame, request, &mut split);
+                    split.tell(&session, &self.worker);
+                    self.forward(&session, database, &frame, &split.parts());
+                }
+                Waiting::Retry(request) => match self.routes.of_slot(request.slot) {
+                    Way::Route(route) => {
+                        self.pend(self.routes.primary(route), request);
+                        self.forward(&session, database, &frame, &frame);
+                    }
+                    Way::Held => {
+                        self.park(&session, database, frame, Waiting::Retry(request), &mut split);
+                        split.tell(&session, &self.worker);
+                    }
+                    Way::Offline => {
+                        split.fail_part(request.ticket, request.part, RequestFailure::SlotOffline);
+                        split.tell(&session, &self.worker);
+                    }
+                },
+            }
+        }
+    }
+
+    fn compile(&mut self) {
+        let backends = &mut self.backends;
+        let is_primary_only = self.worker.settings.is_primary_only;
+        self.routes = Routes::compile(&self.table, is_primary_only, |addr, role| {
+            backends.index_of(addr, role)
+        });
+    }
+}
+
+/// Tells sessions apart, as long as a clone of the address is held.
+fn identity(session: &Arc<Addr<SessionActor>>) -> usize {
+    Arc::as_ptr(session).addr()
 }
 
 /// What comes out of splitting a batch besides the forwarded requests.
@@ -387,21 +459,23 @@ impl Split {
 
     // ORDER: the session learns of a merge before a backend is even asked, so the plan is in its
     // mailbox before any reply of a part can be.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "BOUND: requests hold credit of their session"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
     fn tell(&mut self, session: &Addr<SessionActor>, worker: &Worker) {
         if !self.plans.is_empty() {
-            session.do_send(FanOutPlanned {
-                plans: std::mem::take(&mut self.plans),
-            });
+            session.do_send(FanOutPlanned { plans: std::mem::take(&mut self.plans) });
         }
         if !self.failed.is_empty() {
             worker.counters.failures_total.add(self.failed.len() as u64);
-            session.do_send(RepliesFailed {
-                failed: std::mem::take(&mut self.failed),
-            });
+            session.do_send(RepliesFailed { failed: std::mem::take(&mut self.failed) });
+        }
+    }
+}
+
+impl Waiting {
+    fn ticket_and_part(&self) -> (Ticket, u16) {
+        match self {
+            Self::Request(request) => (request.ticket, 0),
+            Self::Retry(request) => (request.ticket, request.part),
         }
     }
 }
@@ -409,8 +483,25 @@ impl Split {
 impl RouteRequest {
     fn frame<'d>(&self, data: &'d Bytes) -> &'d [u8] {
         let start = self.start as usize;
-        data.get(start..start + self.len as usize)
-            .unwrap_or_default()
+        data.get(start..start + self.len as usize).unwrap_or_default()
+    }
+
+    /// The request's own bytes, which it is relative to from now on. Small ones are copied: a slice
+    /// would keep the memory of a whole read.
+    fn take_frame(&mut self, data: &Bytes) -> Bytes {
+        let frame = detached(data, self.start, self.len);
+        self.start = 0;
+        frame
+    }
+}
+
+/// A range of some bytes, copied when it is small.
+pub(crate) fn detached(data: &Bytes, start: u32, len: u32) -> Bytes {
+    let range = start as usize..start as usize + len as usize;
+    match data.get(range.clone()) {
+        Some(small) if small.len() <= PARKED_COPY_MAX => Bytes::copy_from_slice(small),
+        Some(_) => data.slice(range),
+        None => Bytes::new(),
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `ReplyBatch`     | BackendConnActor            | replies enter the window                |
 //! | `RepliesFailed`  | RouterActor, BackendConnActor| errors enter the window                |
 //! | `FanOutPlanned`  | RouterActor                 | the window learns how to merge parts    |
+//! | `StillParked`    | RouterActor                 | the watch over lost replies starts anew |
 //! | `LocalAnswered`  | its own question            | an answer of the proxy enters the window|
 //! | `CloseSession`   | SupervisorActor, StatsActor | closed at once                          |
 //! | `DrainSession`   | SupervisorActor             | no further requests; closed when answered|
@@ -104,6 +105,11 @@ pub(crate) struct LocalAnswered {
     /// The encoded reply.
     pub(crate) reply: Vec<u8>,
 }
+
+/// Requests of the session wait for a held slot; nothing is lost.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct StillParked;
 
 /// Closes a client at once.
 #[derive(Message)]
@@ -279,6 +285,14 @@ impl Handler<FanOutPlanned> for SessionActor {
         for (ticket, merge) in planned.plans {
             self.window.plan_merge(ticket, merge);
         }
+    }
+}
+
+impl Handler<StillParked> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: StillParked, _ctx: &mut Self::Context) {
+        self.record.progress_ms.set(self.worker.clock.now_ms());
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `ListClients`  | StatsActor    | answered from the sessions' records                      |
 //! | `CloseClients` | StatsActor    | matching sessions are closed                             |
 //! | `ListBackends` | StatsActor    | passed on to the router                                  |
+//! | `QueryRouter`  | wiring        | answered                                                 |
 //! | `Drain`        | wiring        | sessions take no more requests; answered when all ended  |
 //!
 //! Supervision: started by wiring, lives as long as the process. Its ticks are the one timer of a
@@ -84,6 +85,11 @@ pub(crate) struct CloseClients {
 #[rtype(result = "Vec<BackendStatus>")]
 pub(crate) struct ListBackends;
 
+/// Asks for the worker's router.
+#[derive(Message)]
+#[rtype(result = "Option<Addr<RouterActor>>")]
+pub struct QueryRouter;
+
 /// Lets sessions finish what is in flight and end; answered when all have.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -136,7 +142,7 @@ impl Actor for SupervisorActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let router = RouterActor::new(Rc::clone(&self.worker), &self.table).start();
+        let router = RouterActor::new(Rc::clone(&self.worker), self.table.clone()).start();
         self.links = Some(Rc::new(Links {
             router,
             supervisor: ctx.address(),
@@ -236,6 +242,14 @@ impl Handler<ListBackends> for SupervisorActor {
                 None => Vec::new(),
             }
         })
+    }
+}
+
+impl Handler<QueryRouter> for SupervisorActor {
+    type Result = MessageResult<QueryRouter>;
+
+    fn handle(&mut self, _: QueryRouter, _ctx: &mut Self::Context) -> Self::Result {
+        MessageResult(self.links.as_ref().map(|links| links.router.clone()))
     }
 }
 

@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use command::CommandTable;
@@ -19,6 +19,7 @@ use resp::request::RequestLimits;
 use slog::Logger;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::io::ReadArena;
@@ -103,8 +104,49 @@ pub struct Shared {
     pub started: Instant,
     /// 40 random hex digits that name this run of the proxy, as redis' `run_id`.
     pub run_id: String,
+    /// Whether the proxy takes clients, and whether it is to stop.
+    pub lifecycle: Lifecycle,
     /// The id of the next client.
     pub(crate) next_client_id: AtomicU64,
+}
+
+/// How far the proxy has come: waiting for its slots, online, or stopping.
+#[derive(Debug, Default)]
+pub struct Lifecycle {
+    is_online: AtomicBool,
+    is_closed: AtomicBool,
+    stop_ordered: Notify,
+}
+
+impl Lifecycle {
+    /// True from the order to start until the order to stop. Clients that connect before are told
+    /// that the proxy is not online.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.is_online.load(Ordering::Relaxed) && !self.is_closed()
+    }
+
+    /// True from the order to stop on.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// Takes clients from now on. Doing it again changes nothing.
+    pub fn go_online(&self) {
+        self.is_online.store(true, Ordering::Relaxed);
+    }
+
+    /// Orders the proxy to stop.
+    pub fn stop(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.stop_ordered.notify_one();
+    }
+
+    /// Waits for the order to stop.
+    pub async fn stopped(&self) {
+        self.stop_ordered.notified().await;
+    }
 }
 
 impl Shared {
@@ -125,6 +167,7 @@ impl Shared {
             listen,
             started: Instant::now(),
             run_id: random_hex(),
+            lifecycle: Lifecycle::default(),
             next_client_id: AtomicU64::new(1),
         }
     }

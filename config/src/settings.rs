@@ -215,6 +215,16 @@ settings! {
     backend_waiting_max: Count = 65_536;
     /// Bytes of requests that wait for a backend connection; further ones get an error at once.
     backend_waiting_bytes_max: ByteCount = 256 * MB;
+    /// The longest time a change of slots may wait for requests under way; then the change is given
+    /// up and the slots stay as they were. Longer than `backend_recv_timeout`, within which every
+    /// request is answered.
+    fill_timeout: Period = Duration::from_secs(40);
+    /// Requests that wait, in each worker, while their slots are changed or locked; further ones
+    /// get a TRYAGAIN error at once.
+    slot_parked_max: Count = 65_536;
+    /// Bytes of requests that wait, in each worker, while their slots are changed or locked;
+    /// further ones get a TRYAGAIN error at once.
+    slot_parked_bytes_max: ByteCount = 256 * MB;
     /// Databases of the redis servers: `SELECT` takes 0 up to one less.
     backend_number_databases: Count = 16;
     /// Whether reads go to primaries only, even where a slot has replicas.

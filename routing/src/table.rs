@@ -1,8 +1,9 @@
 //! The slot table: which backends serve each slot.
 //!
 //! An entry is an [`SlotAssignment`]: a primary, and replica groups in the order in which reads
-//! prefer them. A slot without a primary is offline. Every change carries an epoch; an older one
-//! is refused, so that two changes cannot cross on their way to a worker.
+//! prefer them. A slot without a primary is offline; a locked slot has its assignment, but its
+//! requests wait until it is filled unlocked. Every change carries an epoch; an older one is
+//! refused, so that two changes cannot cross on their way to a worker.
 //!
 //! Invariants:
 //! T-1 the table has an entry for each slot.
@@ -19,6 +20,8 @@ pub struct SlotAssignment {
     pub group: u32,
     /// Where reads go: the first group with a connected replica. Empty: reads go to the primary.
     pub replica_groups: Vec<Vec<BackendAddr>>,
+    /// Requests wait, without an error, until the slot is filled unlocked.
+    pub is_locked: bool,
 }
 
 impl SlotAssignment {
@@ -28,7 +31,7 @@ impl SlotAssignment {
         Self {
             primary: Some(primary),
             group,
-            replica_groups: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -73,7 +76,7 @@ impl SlotTable {
             entries.push(SlotAssignment {
                 primary,
                 group,
-                replica_groups: Vec::new(),
+                ..SlotAssignment::default()
             });
         }
         Ok(Self { epoch: 1, entries })

@@ -13,6 +13,7 @@
 //! finish its request within [`REQUEST_TIMEOUT`] is closed.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
@@ -20,6 +21,8 @@ use actix_web::dev::Server;
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use actors::stats::{QueryOverview, StatsActor};
+use actors::topology::TopologyActor;
+use actors::worker::Shared;
 use serde::Serialize;
 
 /// The most connections at a time; further ones wait in the backlog.
@@ -46,14 +49,25 @@ struct ErrorBody {
     hint: &'static str,
 }
 
+/// What the handlers ask.
+#[derive(Clone)]
+pub struct Admin {
+    /// Settings, counters and the state of the proxy.
+    pub shared: Arc<Shared>,
+    /// Answers questions about the whole proxy.
+    pub stats: Addr<StatsActor>,
+    /// Owns the slot table.
+    pub topology: Addr<TopologyActor>,
+}
+
 /// Starts the server on a bound socket. It ends with the process.
 ///
 /// # Errors
 /// When the socket cannot be used.
-pub fn serve(listener: TcpListener, stats: Addr<StatsActor>) -> std::io::Result<Server> {
+pub fn serve(listener: TcpListener, admin: Admin) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(web::Data::new(stats.clone()))
+            .app_data(web::Data::new(admin.clone()))
             .route("/", web::get().to(index))
             .route("/healthz", web::get().to(healthz))
             .route("/stats", web::get().to(stats_json))
@@ -80,8 +94,8 @@ async fn healthz() -> HttpResponse {
         .body("ok\n")
 }
 
-async fn stats_json(stats: web::Data<Addr<StatsActor>>) -> HttpResponse {
-    match stats.send(QueryOverview).timeout(ANSWER_TIMEOUT).await {
+async fn stats_json(admin: web::Data<Admin>) -> HttpResponse {
+    match admin.stats.send(QueryOverview).timeout(ANSWER_TIMEOUT).await {
         Ok(overview) => HttpResponse::Ok().json(overview),
         Err(_) => error(
             StatusCode::SERVICE_UNAVAILABLE,

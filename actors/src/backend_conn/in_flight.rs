@@ -16,14 +16,18 @@
 //!
 //! Bounds: the connection admits at most `backend_max_pipeline` requests.
 //!
+//! A fence among the runs falls when every request before it has left.
+//!
 //! Invariants: B-1 every request leaves exactly once, by a reply or by a failure, in order. B-2 the
-//! bytes of the kept requests are exactly those that the out buffer still holds.
+//! bytes of the kept requests are exactly those that the out buffer still holds. B-3 a fence is never
+//! at the front: with nothing before it, it has fallen.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::ForwardRequest;
+use super::fence::FenceToken;
 
 /// Requests that came in one batch.
 #[derive(Debug)]
@@ -57,10 +61,17 @@ impl<S> Run<S> {
     }
 }
 
+#[derive(Debug)]
+enum Entry<S> {
+    Run(Run<S>),
+    /// Held for its drop.
+    Fence(#[expect(dead_code, reason = "held for its drop")] FenceToken),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct InFlight<S> {
-    runs: VecDeque<Run<S>>,
+    entries: VecDeque<Entry<S>>,
     requests: usize,
     bytes: usize,
 }
@@ -68,7 +79,7 @@ pub(super) struct InFlight<S> {
 impl<S> Default for InFlight<S> {
     fn default() -> Self {
         Self {
-            runs: VecDeque::new(),
+            entries: VecDeque::new(),
             requests: 0,
             bytes: 0,
         }
@@ -87,7 +98,7 @@ impl<S> InFlight<S> {
 
     /// When the oldest request came, in milliseconds.
     pub(super) fn oldest_ms(&self) -> Option<u64> {
-        self.runs.front().map(|run| run.entered_ms)
+        self.front_run().map(|run| run.entered_ms)
     }
 
     /// Takes a run whose bytes were appended to the out buffer.
@@ -101,27 +112,34 @@ impl<S> InFlight<S> {
             .iter()
             .map(|request| request.len as usize)
             .sum::<usize>();
-        self.runs.push_back(run);
+        self.entries.push_back(Entry::Run(run));
+    }
+
+    /// Puts a fence behind everything that is in flight.
+    pub(super) fn push_fence(&mut self, token: FenceToken) {
+        self.entries.push_back(Entry::Fence(token));
+        self.drop_fallen();
     }
 
     /// The run and the request that own the next reply.
     pub(super) fn front(&self) -> Option<(&Run<S>, &ForwardRequest)> {
-        let run = self.runs.front()?;
+        let run = self.front_run()?;
         Some((run, run.requests.get(run.answered)?))
     }
 
     /// The front request has its whole reply. Returns its run when that was the last of it.
     pub(super) fn answer_front(&mut self) -> Option<Run<S>> {
-        let run = self.runs.front_mut()?;
+        let Some(Entry::Run(run)) = self.entries.front_mut() else { return None };
         let request = run.requests.get(run.answered)?;
         self.requests -= 1;
         self.bytes -= request.len as usize;
         run.answered += 1;
-        if run.answered == run.requests.len() {
-            self.runs.pop_front()
-        } else {
-            None
+        if run.answered < run.requests.len() {
+            return None;
         }
+        let Some(Entry::Run(run)) = self.entries.pop_front() else { return None };
+        self.drop_fallen();
+        Some(run)
     }
 
     /// The connection is lost while the last `unwritten` bytes of all requests still wait in the
@@ -135,8 +153,10 @@ impl<S> InFlight<S> {
         let mut failed = Vec::new();
         // Bytes of this and all later requests; a request is untouched when all of that waits.
         while self.bytes > unwritten {
-            let Some(mut run) = self.runs.pop_front() else {
-                break;
+            let mut run = match self.entries.pop_front() {
+                Some(Entry::Run(run)) => run,
+                Some(Entry::Fence(_)) => continue,
+                None => break,
             };
             let mut written = run.answered;
             for request in run.requests.iter().skip(run.answered) {
@@ -149,24 +169,44 @@ impl<S> InFlight<S> {
             }
             if written < run.requests.len() {
                 let kept = run.requests.split_off(written);
-                self.runs.push_front(Run {
+                self.entries.push_front(Entry::Run(Run {
                     session: run.session.clone(),
                     requests: kept,
                     answered: 0,
                     entered_ms: run.entered_ms,
                     source: run.source.clone(),
-                });
+                }));
             }
             failed.push(run);
         }
+        self.drop_fallen();
         (failed, unwritten - self.bytes.min(unwritten))
     }
 
     /// Takes out everything.
-    pub(super) fn fail_all(&mut self) -> VecDeque<Run<S>> {
+    pub(super) fn fail_all(&mut self) -> Vec<Run<S>> {
         self.requests = 0;
         self.bytes = 0;
-        std::mem::take(&mut self.runs)
+        let entries = std::mem::take(&mut self.entries);
+        let runs = entries.into_iter().filter_map(|entry| match entry {
+            Entry::Run(run) => Some(run),
+            Entry::Fence(_) => None,
+        });
+        runs.collect()
+    }
+
+    fn front_run(&self) -> Option<&Run<S>> {
+        match self.entries.front()? {
+            Entry::Run(run) => Some(run),
+            Entry::Fence(_) => None,
+        }
+    }
+
+    /// INVARIANT B-3.
+    fn drop_fallen(&mut self) {
+        while let Some(Entry::Fence(_)) = self.entries.front() {
+            self.entries.pop_front();
+        }
     }
 }
 

@@ -6,9 +6,18 @@
 use std::collections::VecDeque;
 
 use super::ForwardBatch;
+use super::fence::FenceToken;
+
+/// What waits.
+pub(super) enum Waiter {
+    /// Requests of a session.
+    Batch(ForwardBatch),
+    /// A fence, behind the batches that came before it.
+    Fence(FenceToken),
+}
 
 pub(super) struct Waiting {
-    batches: VecDeque<ForwardBatch>,
+    waiters: VecDeque<Waiter>,
     requests: usize,
     bytes: usize,
     requests_max: usize,
@@ -18,7 +27,7 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn new(requests_max: usize, bytes_max: usize) -> Self {
         Self {
-            batches: VecDeque::new(),
+            waiters: VecDeque::new(),
             requests: 0,
             bytes: 0,
             requests_max,
@@ -32,11 +41,11 @@ impl Waiting {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.batches.is_empty()
+        self.waiters.is_empty()
     }
 
-    pub(super) fn front(&self) -> Option<&ForwardBatch> {
-        self.batches.front()
+    pub(super) fn front(&self) -> Option<&Waiter> {
+        self.waiters.front()
     }
 
     /// Keeps a batch, or hands it back when there is no room.
@@ -48,15 +57,22 @@ impl Waiting {
         }
         self.requests = requests;
         self.bytes = bytes;
-        self.batches.push_back(batch);
+        self.waiters.push_back(Waiter::Batch(batch));
         Ok(())
     }
 
-    pub(super) fn pop(&mut self) -> Option<ForwardBatch> {
-        let batch = self.batches.pop_front()?;
-        self.requests -= batch.requests.len();
-        self.bytes -= bytes_of(&batch);
-        Some(batch)
+    /// Keeps a fence behind what waits.
+    pub(super) fn push_fence(&mut self, token: FenceToken) {
+        self.waiters.push_back(Waiter::Fence(token));
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Waiter> {
+        let waiter = self.waiters.pop_front()?;
+        if let Waiter::Batch(batch) = &waiter {
+            self.requests -= batch.requests.len();
+            self.bytes -= bytes_of(batch);
+        }
+        Some(waiter)
     }
 }
 

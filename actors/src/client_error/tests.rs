@@ -1,7 +1,8 @@
 use super::*;
 
-const ALL: [RequestFailure; 9] = [
+const ALL: [RequestFailure; 10] = [
     RequestFailure::SlotOffline,
+    RequestFailure::SlotHeld,
     RequestFailure::BackendDown,
     RequestFailure::BackendBusy,
     RequestFailure::BackendLost,
@@ -19,6 +20,7 @@ fn texts_for_clients_are_these() {
     assert_eq!(
         texts,
         "ERR slot is offline, no backend is assigned to it\n\
+         TRYAGAIN slot is being changed and too many requests wait for it\n\
          ERR backend is down, the request was not sent\n\
          ERR backend has too many requests in flight, the request was not sent\n\
          ERR backend connection was lost, the request may have been executed\n\
@@ -35,7 +37,7 @@ fn a_text_for_clients_is_one_line_with_a_known_prefix() {
     for failure in ALL {
         let text = failure.to_client();
         assert!(
-            text.starts_with("ERR ") && !text.contains(['\r', '\n']),
+            (text.starts_with("ERR ") || text.starts_with("TRYAGAIN ")) && !text.contains(['\r', '\n']),
             "`{text}`"
         );
     }

@@ -1,11 +1,9 @@
 //! The slot table compiled for the hot path: from a slot to backends in two array reads.
 //!
-//! Slots with one and the same assignment share a route, so that "do these keys go to one place?"
-//! is a comparison of two numbers.
+//! Slots with the same backends share a route, so that "do these keys go to one place?" is a
+//! comparison of two numbers. A held slot has no route: its requests are parked.
 //!
-//! Pure. Rebuilt from the [`SlotTable`] whenever that changes.
-
-use std::collections::HashMap;
+//! Pure. Compiled anew whenever the table changes; held slots are marked in place.
 
 use routing::{BackendAddr, SLOTS, SlotAssignment, SlotId, SlotTable};
 
@@ -19,7 +17,19 @@ pub(super) struct BackendIndex(pub(super) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RouteIndex(u16);
 
+/// Where the requests of a slot go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To the backends of this route.
+    Route(RouteIndex),
+    /// Nowhere for now: they wait.
+    Held,
+    /// Nowhere: no backend is assigned.
+    Offline,
+}
+
 const OFFLINE: u16 = u16::MAX;
+const HELD: u16 = u16::MAX - 1;
 
 #[derive(Debug)]
 struct Route {
@@ -45,60 +55,48 @@ impl RouteIndex {
 }
 
 impl Routes {
-    /// Compiles a table. Also returns the backends that it names, in the order of their indices.
+    /// Compiles a table; `index_of` numbers the backends. Locked slots are held.
     pub(super) fn compile(
         table: &SlotTable,
         is_primary_only: bool,
-    ) -> (Self, Vec<(BackendAddr, Role)>) {
-        let mut backends = Backends::default();
-        let mut seen: Vec<(&SlotAssignment, u16)> = Vec::new();
+        mut index_of: impl FnMut(&BackendAddr, Role) -> BackendIndex,
+    ) -> Self {
+        let mut seen: Vec<(&BackendAddr, &[Vec<BackendAddr>])> = Vec::new();
         let mut routes = Vec::new();
         let mut by_slot = vec![OFFLINE; SLOTS].into_boxed_slice();
         for ((_, assignment), entry) in table.assignments().zip(by_slot.iter_mut()) {
-            let Some(primary) = &assignment.primary else {
-                continue;
-            };
-            if let Some((_, route)) = seen.iter().rev().find(|(known, _)| *known == assignment) {
-                *entry = *route;
-                continue;
-            }
-            let groups = if is_primary_only {
-                &[][..]
-            } else {
-                &assignment.replica_groups
-            };
-            let index = u16::try_from(routes.len()).unwrap_or(OFFLINE);
-            routes.push(Route {
-                primary: backends.index_of(primary, Role::Primary),
-                replica_groups: groups
-                    .iter()
-                    .map(|group| {
-                        group
-                            .iter()
-                            .map(|addr| backends.reader(addr, primary))
-                            .collect()
-                    })
-                    .collect(),
+            let Some(primary) = &assignment.primary else { continue };
+            let backends = (primary, replica_groups(assignment, is_primary_only));
+            let index = seen.iter().rposition(|known| *known == backends).unwrap_or_else(|| {
+                routes.push(Route::compile(backends, &mut index_of));
+                seen.push(backends);
+                seen.len() - 1
             });
-            seen.push((assignment, index));
-            *entry = index;
+            *entry = if assignment.is_locked { HELD } else { RouteIndex::from_index(index).0 };
         }
-        (Self { by_slot, routes }, backends.list)
+        Self { by_slot, routes }
     }
 
-    /// The route of a slot; `None` when it is offline.
-    pub(super) fn of_slot(&self, slot: SlotId) -> Option<RouteIndex> {
-        self.by_slot
-            .get(slot.index())
-            .filter(|route| **route != OFFLINE)
-            .map(|r| RouteIndex(*r))
+    /// Marks a slot as held, until the next `compile`.
+    pub(super) fn hold(&mut self, slot: SlotId) {
+        if let Some(entry) = self.by_slot.get_mut(slot.index()) {
+            *entry = HELD;
+        }
+    }
+
+    /// Where the requests of a slot go.
+    #[inline]
+    pub(super) fn of_slot(&self, slot: SlotId) -> Way {
+        match self.by_slot.get(slot.index()) {
+            Some(&HELD) => Way::Held,
+            Some(&OFFLINE) | None => Way::Offline,
+            Some(&route) => Way::Route(RouteIndex(route)),
+        }
     }
 
     /// The primary of a route that `of_slot` gave.
     pub(super) fn primary(&self, route: RouteIndex) -> BackendIndex {
-        self.routes
-            .get(route.index())
-            .map_or(BackendIndex(usize::MAX), |route| route.primary)
+        self.routes.get(route.index()).map_or(BackendIndex(usize::MAX), |route| route.primary)
     }
 
     /// Whether reads of a route may go to a replica at all.
@@ -108,9 +106,7 @@ impl Routes {
 
     /// The replica groups of a route, in the order of preference.
     pub(super) fn replica_groups(&self, route: RouteIndex) -> &[Vec<BackendIndex>] {
-        self.routes
-            .get(route.index())
-            .map_or(&[], |route| &route.replica_groups)
+        self.routes.get(route.index()).map_or(&[], |route| &route.replica_groups)
     }
 
     /// One replica of a route.
@@ -122,31 +118,35 @@ impl Routes {
     ) -> Option<BackendIndex> {
         self.replica_groups(route).get(group)?.get(place).copied()
     }
-}
 
-#[derive(Default)]
-struct Backends {
-    list: Vec<(BackendAddr, Role)>,
-    indices: HashMap<(BackendAddr, Role), BackendIndex>,
-}
-
-impl Backends {
-    fn index_of(&mut self, addr: &BackendAddr, role: Role) -> BackendIndex {
-        let list = &mut self.list;
-        *self.indices.entry((addr.clone(), role)).or_insert_with(|| {
-            list.push((addr.clone(), role));
-            BackendIndex(list.len() - 1)
+    /// Every backend that some slot needs, some of them more than once.
+    pub(super) fn backends(&self) -> impl Iterator<Item = BackendIndex> {
+        self.routes.iter().flat_map(|route| {
+            std::iter::once(route.primary).chain(route.replica_groups.iter().flatten().copied())
         })
     }
+}
 
-    /// A reader of a replica group. The primary may be one of them (Codis' `replica_group` flag on
-    /// it); it then shares the primary's connection.
-    fn reader(&mut self, addr: &BackendAddr, primary: &BackendAddr) -> BackendIndex {
-        let role = if addr == primary {
-            Role::Primary
-        } else {
-            Role::Replica
+impl Route {
+    fn compile(
+        (primary, groups): (&BackendAddr, &[Vec<BackendAddr>]),
+        index_of: &mut impl FnMut(&BackendAddr, Role) -> BackendIndex,
+    ) -> Self {
+        let mut reader = |addr: &BackendAddr| {
+            // The primary may be one of its readers (Codis' `replica_group` flag on it); it then
+            // shares the primary's connection.
+            index_of(addr, if addr == primary { Role::Primary } else { Role::Replica })
         };
-        self.index_of(addr, role)
+        let replica_groups =
+            groups.iter().map(|group| group.iter().map(&mut reader).collect()).collect();
+        Self { primary: index_of(primary, Role::Primary), replica_groups }
     }
+}
+
+/// The replica groups that reads of a slot may use.
+pub(super) fn replica_groups(
+    assignment: &SlotAssignment,
+    is_primary_only: bool,
+) -> &[Vec<BackendAddr>] {
+    if is_primary_only { &[] } else { &assignment.replica_groups }
 }

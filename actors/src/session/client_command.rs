@@ -40,7 +40,7 @@ impl SessionActor {
                     .record
                     .line(self.worker.clock.now_ms(), &self.worker.commands);
                 self.settle_with(ticket, |out| {
-                    encode::bulk(out, format!("{line}\n").as_bytes())
+                    encode::bulk(out, format!("{line}\n").as_bytes());
                 });
             }
             ClientCommand::List => self.list_clients(ticket, args),

@@ -25,7 +25,7 @@ impl SessionActor {
             }),
             LocalCommand::Echo => {
                 self.settle_with(ticket, |out| {
-                    encode::bulk(out, args.get(1).unwrap_or_default())
+                    encode::bulk(out, args.get(1).unwrap_or_default());
                 });
             }
             LocalCommand::Quit => {

@@ -90,3 +90,42 @@ fn a_run_comes_out_with_its_last_reply() {
     );
     assert!(in_flight.answer_front().is_none() && in_flight.is_empty());
 }
+
+#[test]
+fn a_fence_falls_when_everything_before_it_is_answered() {
+    let mut in_flight = InFlight::default();
+    in_flight.push(Run::new(Some('a'), vec![request(3), request(4)], 0));
+    let (token, mut fallen) = FenceToken::new();
+    in_flight.push_fence(token);
+    in_flight.push(Run::new(Some('b'), vec![request(5)], 0));
+    in_flight.answer_front();
+    assert!(fallen.try_recv().is_err());
+    in_flight.answer_front();
+    assert!(fallen.try_recv().is_ok());
+    assert_eq!(in_flight.len(), 1);
+}
+
+#[test]
+fn a_fence_falls_at_once_when_nothing_is_in_flight() {
+    let mut in_flight = InFlight::<char>::default();
+    let (token, mut fallen) = FenceToken::new();
+    in_flight.push_fence(token);
+    assert!(fallen.try_recv().is_ok());
+}
+
+#[test]
+fn a_fence_behind_kept_requests_waits_for_them_after_a_loss() {
+    let mut in_flight = InFlight::default();
+    in_flight.push(Run::new(Some('a'), vec![request(10)], 0));
+    let (first, mut first_fallen) = FenceToken::new();
+    in_flight.push_fence(first);
+    in_flight.push(Run::new(Some('b'), vec![request(20)], 0));
+    let (second, mut second_fallen) = FenceToken::new();
+    in_flight.push_fence(second);
+    let (failed, dropped) = in_flight.fail_written(20);
+    assert_eq!((failed.len(), dropped), (1, 0));
+    assert!(first_fallen.try_recv().is_ok());
+    assert!(second_fallen.try_recv().is_err());
+    assert_eq!(in_flight.fail_all().len(), 1);
+    assert!(second_fallen.try_recv().is_ok());
+}

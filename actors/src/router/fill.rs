@@ -1,0 +1,125 @@
+//! A change of the slot table in two phases, as one worker sees it.
+//!
+//! ```text
+//!          PrepareFill                    fence falls            CommitFill
+//! routed ───────────────► held, fence put ───────────► prepared ────────────► routed anew
+//!    ▲                         │                           │  AbortFill
+//!    └─────────────────────────┴───────────────────────────┘  (the old way)
+//! ```
+//!
+//! Between the two phases no request of the touched slots is in flight on this worker and none is
+//! sent; when every worker is there, the change is safe for all of them.
+//!
+//! Invariants: F-1 a `PrepareFill` is answered only when every request that was forwarded for the
+//! touched slots has its reply or its error. F-2 orders of an older epoch than the current round's
+//! change nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use routing::{SlotAssignment, SlotId};
+use slog::{debug, error};
+
+use super::RouterActor;
+use super::routes::{BackendIndex, Way};
+use crate::backend_conn::fence::FenceToken;
+
+/// Holds slots: their requests wait. Answered when none of them is in flight any more.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct PrepareFill {
+    /// The round.
+    pub epoch: u64,
+    /// The slots that will change.
+    pub slots: Arc<[SlotId]>,
+}
+
+/// Installs the new assignments of a prepared round and lets the requests go.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct CommitFill {
+    /// The round.
+    pub epoch: u64,
+    /// Every slot of the round.
+    pub changes: Arc<[(SlotId, SlotAssignment)]>,
+}
+
+/// Gives a round up: the requests go the old way.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct AbortFill {
+    /// The round.
+    pub epoch: u64,
+}
+
+impl Handler<PrepareFill> for RouterActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, prepare: PrepareFill, _ctx: &mut Self::Context) -> Self::Result {
+        let (token, fallen) = FenceToken::new();
+        if prepare.epoch > self.table.epoch() {
+            self.filling = Some(prepare.epoch);
+            let backends = self.backends_of(&prepare.slots);
+            for slot in prepare.slots.iter() {
+                self.routes.hold(*slot);
+            }
+            self.backends.put_fence(&backends, &token);
+        }
+        // INVARIANT F-1: the fence falls when no connection holds a token any more.
+        drop(token);
+        Box::pin(async move {
+            let _ = fallen.await;
+        })
+    }
+}
+
+impl Handler<CommitFill> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, commit: CommitFill, _ctx: &mut Self::Context) {
+        // INVARIANT F-2.
+        if self.filling != Some(commit.epoch) {
+            debug!(self.worker.log, "late commit ignored"; "epoch" => commit.epoch);
+            return;
+        }
+        self.filling = None;
+        if let Err(stale) = self.table.fill(commit.epoch, commit.changes.iter().cloned()) {
+            error!(self.worker.log, "fill refused"; "error" => %stale);
+        }
+        self.install();
+    }
+}
+
+impl Handler<AbortFill> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, abort: AbortFill, _ctx: &mut Self::Context) {
+        if self.filling == Some(abort.epoch) {
+            self.filling = None;
+            self.install();
+        }
+    }
+}
+
+impl RouterActor {
+    /// The backends that requests of some slots may be in flight to.
+    fn backends_of(&self, slots: &[SlotId]) -> HashSet<BackendIndex> {
+        let mut backends = HashSet::new();
+        for slot in slots {
+            if let Way::Route(route) = self.routes.of_slot(*slot) {
+                backends.insert(self.routes.primary(route));
+                backends.extend(self.routes.replica_groups(route).iter().flatten().copied());
+            }
+        }
+        backends
+    }
+
+    /// Compiles the table, lets go what waited, then closes connections that no slot needs.
+    fn install(&mut self) {
+        self.compile();
+        self.release();
+        let needed = self.routes.backends().collect();
+        self.backends.retain(&needed);
+    }
+}

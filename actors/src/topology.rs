@@ -1,0 +1,236 @@
+//! The topology of the proxy: owns the slot table, and changes it on all workers as one.
+//!
+//! ```text
+//! FillSlots ─► PrepareFill to every router ─► all answered ─► CommitFill to every router ─► Ok
+//!                                              deadline    ─► AbortFill to every router ─► Err
+//! ```
+//!
+//! When a fill is answered, no request of the old assignment is in flight anywhere in this proxy;
+//! between the two phases no worker uses another assignment than the others. Only the touched slots
+//! wait. One fill of 1024 slots is one round.
+//!
+//! | message      | from                | what happens                                        |
+//! |--------------|---------------------|-----------------------------------------------------|
+//! | `AddRouter`  | wiring              | the router takes part in every later round          |
+//! | `FillSlots`  | wiring, admin server| a round, after those that came before it            |
+//! | `QuerySlots` | admin server        | the table as it is, at once                         |
+//!
+//! Supervision: started by wiring, lives as long as the process.
+//!
+//! Bounds: one round at a time, [`FILLS_WAITING_MAX`] wait; a round ends within `fill_timeout`.
+//! Questions never wait for a round.
+//!
+//! Invariants: T-3 the routers' tables and this one are equal outside of rounds. T-4 epochs grow by
+//! one with every round, also with one that is given up.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use routing::{SlotAssignment, SlotId, SlotTable};
+use slog::{Logger, info, warn};
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::router::RouterActor;
+use crate::router::fill::{AbortFill, CommitFill, PrepareFill};
+
+/// Fills that wait for the one under way.
+pub const FILLS_WAITING_MAX: usize = 64;
+
+/// How long a router may take to install what it has prepared.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Tells of a router, which has the table that this actor was started with.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AddRouter(pub Addr<RouterActor>);
+
+/// Assigns slots, on all workers or on none.
+#[derive(Message)]
+#[rtype(result = "Result<Filled, FillError>")]
+pub struct FillSlots {
+    /// The slots and what becomes of them. Of a slot that is named twice the last one counts.
+    pub changes: Vec<(SlotId, SlotAssignment)>,
+}
+
+/// A fill that is in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filled {
+    /// The epoch of the table with the change.
+    pub epoch: u64,
+    /// How long the slots were held.
+    pub held: Duration,
+}
+
+/// Why a fill did not happen. The slots are as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum FillError {
+    /// Requests of the slots were still under way at the deadline.
+    #[error("requests of the slots were still under way after {0:?}, nothing was changed: try again")]
+    Deadline(Duration),
+    /// Too many fills wait.
+    #[error("{FILLS_WAITING_MAX} changes of slots are waiting already: try again")]
+    Busy,
+    /// The proxy is stopping.
+    #[error("the proxy is stopping")]
+    Stopping,
+}
+
+/// Asks for the slot table.
+#[derive(Message)]
+#[rtype(result = "SlotTable")]
+pub struct QuerySlots;
+
+/// The round under way has come to its end.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct RoundEnded {
+    round: Round,
+    result: Result<Filled, FillError>,
+}
+
+struct Round {
+    epoch: u64,
+    changes: Arc<[(SlotId, SlotAssignment)]>,
+    answer: oneshot::Sender<Result<Filled, FillError>>,
+}
+
+/// A fill and who waits for it.
+type WaitingFill = (Vec<(SlotId, SlotAssignment)>, oneshot::Sender<Result<Filled, FillError>>);
+
+/// See the module.
+pub struct TopologyActor {
+    table: SlotTable,
+    /// The epoch of the last round, whether it succeeded or not (T-4).
+    epoch: u64,
+    routers: Vec<Addr<RouterActor>>,
+    is_filling: bool,
+    waiting: VecDeque<WaitingFill>,
+    timeout: Duration,
+    log: Logger,
+}
+
+impl TopologyActor {
+    /// The owner of a table that the routers start with.
+    #[must_use]
+    pub fn new(table: SlotTable, timeout: Duration, log: Logger) -> Self {
+        let epoch = table.epoch();
+        let (routers, waiting) = (Vec::new(), VecDeque::new());
+        Self { table, epoch, routers, is_filling: false, waiting, timeout, log }
+    }
+}
+
+impl Actor for TopologyActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<AddRouter> for TopologyActor {
+    type Result = ();
+
+    fn handle(&mut self, router: AddRouter, _ctx: &mut Self::Context) {
+        self.routers.push(router.0);
+    }
+}
+
+impl Handler<QuerySlots> for TopologyActor {
+    type Result = MessageResult<QuerySlots>;
+
+    fn handle(&mut self, _: QuerySlots, _ctx: &mut Self::Context) -> Self::Result {
+        MessageResult(self.table.clone())
+    }
+}
+
+impl Handler<FillSlots> for TopologyActor {
+    type Result = ResponseFuture<Result<Filled, FillError>>;
+
+    fn handle(&mut self, fill: FillSlots, ctx: &mut Self::Context) -> Self::Result {
+        if self.waiting.len() >= FILLS_WAITING_MAX {
+            return Box::pin(std::future::ready(Err(FillError::Busy)));
+        }
+        let (answer, answered) = oneshot::channel();
+        self.waiting.push_back((fill.changes, answer));
+        self.next_round(ctx);
+        Box::pin(async move { answered.await.unwrap_or(Err(FillError::Stopping)) })
+    }
+}
+
+impl Handler<RoundEnded> for TopologyActor {
+    type Result = ();
+
+    fn handle(&mut self, ended: RoundEnded, ctx: &mut Self::Context) {
+        let RoundEnded { round, result } = ended;
+        match result {
+            Ok(filled) => {
+                // The epoch is newer than the table's: rounds run one at a time (T-4).
+                let _ = self.table.fill(round.epoch, round.changes.iter().cloned());
+                info!(self.log, "slots filled"; "slots" => round.changes.len(),
+                    "epoch" => round.epoch, "held_us" => filled.held.as_micros());
+            }
+            Err(error) => {
+                warn!(self.log, "slots not filled"; "slots" => round.changes.len(),
+                    "epoch" => round.epoch, "error" => %error);
+            }
+        }
+        // Whoever asked may have given up; the table is right all the same.
+        let _ = round.answer.send(result);
+        self.is_filling = false;
+        self.next_round(ctx);
+    }
+}
+
+impl TopologyActor {
+    /// Begins the next round, if none is under way.
+    fn next_round(&mut self, ctx: &Context<Self>) {
+        if self.is_filling {
+            return;
+        }
+        let Some((changes, answer)) = self.waiting.pop_front() else { return };
+        self.is_filling = true;
+        self.epoch += 1;
+        let round = Round { epoch: self.epoch, changes: changes.into(), answer };
+        let (me, routers, timeout) = (ctx.address(), self.routers.clone(), self.timeout);
+        actix_rt::spawn(async move {
+            let result = run_round(&routers, &round, timeout).await;
+            #[expect(clippy::disallowed_methods, reason = "BOUND: one round at a time")]
+            me.do_send(RoundEnded { round, result });
+        });
+    }
+}
+
+async fn run_round(
+    routers: &[Addr<RouterActor>],
+    round: &Round,
+    timeout: Duration,
+) -> Result<Filled, FillError> {
+    let epoch = round.epoch;
+    let slots: Arc<[SlotId]> = round.changes.iter().map(|(slot, _)| *slot).collect();
+    let started = Instant::now();
+    let prepared = ask_all(routers, PrepareFill { epoch, slots });
+    if tokio::time::timeout(timeout, prepared).await.is_err() {
+        let aborted = ask_all(routers, AbortFill { epoch });
+        let _ = tokio::time::timeout(COMMIT_TIMEOUT, aborted).await;
+        return Err(FillError::Deadline(timeout));
+    }
+    // A router that is slow to answer here has the order in its mailbox and cannot lose it: every
+    // worker is drained, so the change is safe whenever it takes effect there.
+    let committed = ask_all(routers, CommitFill { epoch, changes: Arc::clone(&round.changes) });
+    let _ = tokio::time::timeout(COMMIT_TIMEOUT, committed).await;
+    Ok(Filled { epoch, held: started.elapsed() })
+}
+
+/// Sends an order to every router at the same time and waits for all answers.
+async fn ask_all<M>(routers: &[Addr<RouterActor>], order: M)
+where
+    M: Message<Result = ()> + Clone + Send + 'static,
+    RouterActor: Handler<M>,
+{
+    let asked: Vec<_> =
+        routers.iter().map(|router| actix_rt::spawn(router.send(order.clone()))).collect();
+    for answer in asked {
+        // An error means that the router is gone, and every request with it.
+        let _ = answer.await;
+    }
+}
