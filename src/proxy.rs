@@ -4,6 +4,7 @@
 //! is accepted before everything is in place. SIGTERM or SIGINT stops it in order; a second one at
 //! once.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,12 @@ use routing::{BackendAddr, SlotTable};
 use slog::{Logger, crit, info, warn};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use web::Identity;
 
 use crate::banner;
+use crate::logging::LevelHandle;
 use crate::slots::Slots;
-use crate::wiring::Proxy;
+use crate::wiring::{AdminParts, Proxy};
 
 /// How long a backend may take to introduce itself at start.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -32,12 +35,22 @@ const REDIS_VERSION_UNKNOWN: &str = "7.0.0";
 pub(crate) type Found = (BackendAddr, Result<ProbeReport, String>);
 
 /// Runs the proxy until it is told to stop.
-pub(crate) fn run(config: Config, slots: Slots, log: Logger) -> anyhow::Result<()> {
+pub(crate) fn run(
+    config: Config,
+    slots: Slots,
+    log: Logger,
+    level: LevelHandle,
+) -> anyhow::Result<()> {
     end_on_panic(log.clone());
-    System::new().block_on(serve(config, slots, log))
+    System::new().block_on(serve(config, slots, log, level))
 }
 
-async fn serve(config: Config, slots: Slots, log: Logger) -> anyhow::Result<()> {
+async fn serve(
+    config: Config,
+    slots: Slots,
+    log: Logger,
+    level: LevelHandle,
+) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
@@ -59,7 +72,14 @@ async fn serve(config: Config, slots: Slots, log: Logger) -> anyhow::Result<()> 
     if !is_managed {
         shared.lifecycle.go_online();
     }
-    let proxy = Proxy::start(Arc::clone(&shared), &table, clients, admin.into_std()?, &log).await?;
+    let identity = Identity::of(&config, listen, admin_addr).await?;
+    warn_of_open_admin(&config, admin_addr, &log);
+    let admin = AdminParts {
+        listener: admin.into_std()?,
+        identity,
+        level,
+    };
+    let proxy = Proxy::start(Arc::clone(&shared), &table, clients, admin, &log).await?;
 
     if config.log_format == LogFormat::Term {
         banner::print(listen, admin_addr, workers, &table, &found);
@@ -97,6 +117,14 @@ async fn bind(what: &str, addr: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(addr)
         .await
         .with_context(|| format!("listen for {what} on `{addr}`: is another proxy running there?"))
+}
+
+/// Without a password the xauth is known to whoever can read the model.
+fn warn_of_open_admin(config: &Config, admin_addr: SocketAddr, log: &Logger) {
+    if config.product_auth.is_empty() && !admin_addr.ip().is_loopback() {
+        warn!(log, "whoever reaches the admin api controls the proxy: set `product_auth`, or keep \
+            the address behind a firewall"; "admin" => %admin_addr);
+    }
 }
 
 fn worker_count(config: &Config) -> usize {

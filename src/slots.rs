@@ -3,7 +3,7 @@
 use actors::worker::{Credentials, Settings};
 use anyhow::Context as _;
 use config::{BackendUrl, Config, SlotForm, fill_slots};
-use routing::{BackendAddr, SlotAssignment, SlotId, SlotTable};
+use routing::{BackendAddr, SlotTable};
 
 use crate::cli::ProxyArgs;
 use crate::output::Failure;
@@ -76,32 +76,8 @@ fn spread(servers: Vec<BackendUrl>, settings: &mut Settings) -> anyhow::Result<S
 }
 
 fn filled(forms: &[SlotForm]) -> anyhow::Result<SlotTable> {
-    let mut changes = Vec::with_capacity(forms.len());
-    for form in forms {
-        let slot = SlotId::new(form.id).with_context(|| format!("use slot {}", form.id))?;
-        let primary = match form.backend_addr.as_str() {
-            "" => None,
-            addr => Some(addr.parse()?),
-        };
-        let group = |addrs: &Vec<String>| addrs.iter().map(|addr| addr.parse()).collect();
-        let replica_groups = form
-            .replica_groups
-            .iter()
-            .map(group)
-            .collect::<Result<_, _>>()?;
-        let group = u32::try_from(form.backend_addr_group_id).unwrap_or(0);
-        changes.push((
-            slot,
-            SlotAssignment {
-                primary,
-                group,
-                replica_groups,
-                is_locked: form.locked,
-            },
-        ));
-    }
     let mut table = SlotTable::offline();
-    table.fill(1, changes)?;
+    table.fill(1, web::slot_changes(forms)?)?;
     Ok(table)
 }
 

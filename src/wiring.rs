@@ -22,12 +22,25 @@ use anyhow::Context as _;
 use routing::SlotTable;
 use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
-use web::Admin;
+use web::{Admin, Identity, ServerHandle};
+
+use crate::logging::LevelHandle;
+
+/// How long the admin server may take to finish the answers it has begun.
+const ADMIN_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the admin server is made of.
+pub(crate) struct AdminParts {
+    pub(crate) listener: std::net::TcpListener,
+    pub(crate) identity: Identity,
+    pub(crate) level: LevelHandle,
+}
 
 /// The running cast.
 pub(crate) struct Proxy {
     listener: Addr<ListenerActor>,
     supervisors: Vec<Addr<SupervisorActor>>,
+    admin: ServerHandle,
     /// The workers' threads, which end with this.
     arbiters: Vec<Arbiter>,
     log: Logger,
@@ -39,7 +52,7 @@ impl Proxy {
         shared: Arc<Shared>,
         table: &SlotTable,
         clients: TcpListener,
-        admin: std::net::TcpListener,
+        admin: AdminParts,
         log: &Logger,
     ) -> anyhow::Result<Self> {
         let stats = StatsActor::new(Arc::clone(&shared)).start();
@@ -55,26 +68,45 @@ impl Proxy {
                 SupervisorActor::new(index, shared, table, worker_stats, &log)
             });
             // A worker takes part in fills before there is anyone to order one.
-            let router = supervisor.send(QueryRouter).await?.context("start a worker")?;
+            let router = supervisor
+                .send(QueryRouter)
+                .await?
+                .context("start a worker")?;
             topology.send(AddRouter(router)).await?;
             stats.send(AddWorker(supervisor.clone())).await?;
             arbiters.push(arbiter);
             supervisors.push(supervisor);
         }
-        let server = web::serve(admin, Admin { shared: Arc::clone(&shared), stats, topology }).context("start the admin server")?;
+        let AdminParts {
+            listener,
+            identity,
+            level,
+        } = admin;
+        let set_log_level = Arc::new(move |to| level.set(to));
+        let parts = Admin::new(
+            Arc::clone(&shared),
+            stats,
+            topology,
+            identity,
+            set_log_level,
+            log,
+        );
+        let server = web::serve(listener, parts).context("start the admin server")?;
+        let admin = server.handle();
         actix_rt::spawn(server);
         let listener =
             ListenerActor::new(shared, supervisors.clone(), clients, log.clone()).start();
         Ok(Self {
             listener,
             supervisors,
+            admin,
             arbiters,
             log: log.clone(),
         })
     }
 
     /// Accepts no more clients and lets those that are there have their replies, within a
-    /// deadline.
+    /// deadline. The admin server answers until then; whoever ordered the stop has its answer.
     pub(crate) async fn stop(self, deadline: Duration) {
         let _ = self.listener.send(StopListening).await;
         let drained = async {
@@ -94,6 +126,8 @@ impl Proxy {
             warn!(self.log, "clients were cut off: they did not finish within shutdown_timeout";
                 "shutdown_timeout" => config::duration_text(deadline));
         }
+        let answered = self.admin.stop(true);
+        let _ = tokio::time::timeout(ADMIN_STOP_TIMEOUT, answered).await;
         for arbiter in &self.arbiters {
             arbiter.stop();
         }

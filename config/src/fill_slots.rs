@@ -10,14 +10,22 @@
 //! The file is read strictly: an unknown key, a repeated slot, a wrong type is an error that says
 //! which element it is in and where, since a file that is half understood would send keys to
 //! servers that do not hold them.
+//!
+//! An order of a dashboard (`PUT fillslots`) has the same form, and Codis' programs write it in
+//! Go's manner: [`parse_order`] reads that as strictly in its values, but lets unknown keys, keys in
+//! either case and repeated slots pass, of which the last counts (`order.rs`).
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 use thiserror::Error;
 
 use crate::addr;
+use order::OrderedSlot;
+
+mod order;
 
 /// How many slots there are.
 const SLOTS: usize = 1024;
@@ -76,10 +84,29 @@ fn element_text(element: Option<usize>) -> String {
 /// # Errors
 /// The first thing that is wrong, with its place.
 pub fn parse(name: &str, text: &str) -> Result<Vec<SlotForm>, FillSlotsError> {
+    read::<_, SlotForm>(name, serde_json::Deserializer::from_str(text))
+}
+
+/// Reads the body of an order to fill slots; `name` is what errors call it.
+///
+/// # Errors
+/// The first thing that is wrong, with its place.
+pub fn parse_order(name: &str, body: &[u8]) -> Result<Vec<SlotForm>, FillSlotsError> {
+    read::<_, OrderedSlot>(name, serde_json::Deserializer::from_slice(body))
+}
+
+fn read<'de, R, E>(
+    name: &str,
+    mut json: serde_json::Deserializer<R>,
+) -> Result<Vec<SlotForm>, FillSlotsError>
+where
+    R: serde_json::de::Read<'de>,
+    E: Element<'de>,
+{
     let mut element = None;
-    let mut json = serde_json::Deserializer::from_str(text);
-    let elements = Elements {
+    let elements = Elements::<E> {
         current: &mut element,
+        dialect: PhantomData,
     };
     elements
         .deserialize(&mut json)
@@ -100,12 +127,30 @@ fn without_place(error: &serde_json::Error) -> String {
     text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
-/// Reads the array and keeps count, so that an error can name its element.
-struct Elements<'a> {
-    current: &'a mut Option<usize>,
+/// One of the two ways to write an element.
+trait Element<'de>: Deserialize<'de> + Into<SlotForm> {
+    /// Whether a slot may be named again, to be what the last element says.
+    const MAY_REPEAT: bool;
+
+    /// Checks what the types do not say.
+    fn check(slot: &SlotForm) -> Result<(), String>;
 }
 
-impl<'de> DeserializeSeed<'de> for Elements<'_> {
+impl Element<'_> for SlotForm {
+    const MAY_REPEAT: bool = false;
+
+    fn check(slot: &SlotForm) -> Result<(), String> {
+        check(slot)
+    }
+}
+
+/// Reads the array and keeps count, so that an error can name its element.
+struct Elements<'a, E> {
+    current: &'a mut Option<usize>,
+    dialect: PhantomData<E>,
+}
+
+impl<'de, E: Element<'de>> DeserializeSeed<'de> for Elements<'_, E> {
     type Value = Vec<SlotForm>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Vec<SlotForm>, D::Error> {
@@ -113,7 +158,7 @@ impl<'de> DeserializeSeed<'de> for Elements<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Elements<'_> {
+impl<'de, E: Element<'de>> Visitor<'de> for Elements<'_, E> {
     type Value = Vec<SlotForm>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,12 +170,13 @@ impl<'de> Visitor<'de> for Elements<'_> {
         let mut slots = Vec::new();
         loop {
             *self.current = Some(slots.len());
-            let Some(slot) = array.next_element::<SlotForm>()? else {
+            let Some(slot) = array.next_element::<E>()? else {
                 break;
             };
-            check(&slot).map_err(A::Error::custom)?;
+            let slot: SlotForm = slot.into();
+            E::check(&slot).map_err(A::Error::custom)?;
             match seen.get_mut(usize::from(slot.id)) {
-                Some(seen) if !*seen => *seen = true,
+                Some(seen) if E::MAY_REPEAT || !*seen => *seen = true,
                 Some(_) => {
                     let text = format!("slot `{}` is already in an earlier element", slot.id);
                     return Err(A::Error::custom(text));
@@ -163,12 +209,7 @@ fn check(slot: &SlotForm) -> Result<(), String> {
             slot.id, slot.migrate_from
         ));
     }
-    if slot.forward_method > 1 {
-        return Err(format!(
-            "`forward_method` is 0 (sync) or 1 (semi-async), not {}",
-            slot.forward_method
-        ));
-    }
+    check_forward_method(slot)?;
     let replicas = slot.replica_groups.iter().flatten();
     if slot.backend_addr.is_empty() && replicas.clone().next().is_some() {
         return Err(format!(
@@ -181,6 +222,15 @@ fn check(slot: &SlotForm) -> Result<(), String> {
         addr::check_connectable(text).map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+fn check_forward_method(slot: &SlotForm) -> Result<(), String> {
+    match slot.forward_method {
+        0 | 1 => Ok(()),
+        other => Err(format!(
+            "`forward_method` is 0 (sync) or 1 (semi-async), not {other}"
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -125,6 +125,9 @@ settings! {
     proto_type: ProtoType = ProtoType::Tcp4;
     /// Address of the admin API, `host:port`. Whoever reaches it controls the proxy.
     admin_addr: Text = "127.0.0.1:11080".to_owned();
+    /// Token that readers of the admin API must give, as `Authorization: Bearer TOKEN`. Empty:
+    /// everyone who reaches it may read. Orders always need the xauth of `product_auth`.
+    admin_read_token: Secret = Secret::default();
     /// Address of clients as told to others, where `proxy_addr` is not what they can reach.
     /// Empty: `proxy_addr`.
     host_proxy: Text = String::new();

@@ -22,6 +22,8 @@ pub struct SlotAssignment {
     pub replica_groups: Vec<Vec<BackendAddr>>,
     /// Requests wait, without an error, until the slot is filled unlocked.
     pub is_locked: bool,
+    /// How a dashboard wants keys of the slot moved, in its own numbers; told back to it.
+    pub forward_method: u8,
 }
 
 impl SlotAssignment {

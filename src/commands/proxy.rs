@@ -6,6 +6,7 @@ use config::Loaded;
 use slog::{Logger, warn};
 
 use crate::cli::ProxyArgs;
+use crate::logging::Log;
 use crate::output::Failure;
 use crate::pidfile::PidFile;
 use crate::{limits, logging, proxy, settings, slots};
@@ -15,14 +16,18 @@ pub(crate) fn run(args: &ProxyArgs) -> Result<(), Failure> {
     let Loaded { config, warnings } = settings::load(args)?;
     let slots = slots::load(args, &config)?;
     // Declared before what logs, hence dropped after it: the last lines are still written.
-    let (log, _flush_log) = logging::start(&config)?;
+    let Log {
+        logger: log,
+        level,
+        _guard,
+    } = logging::start(&config)?;
     for warning in &warnings {
         warn!(log, "configuration"; "problem" => %warning.text, "place" => %warning.origin);
     }
     notify_of_ignored_flags(args, &log);
     limits::raise_open_files(&config, &log)?;
     let _pidfile = config.pidfile.as_deref().map(PidFile::create).transpose()?;
-    Ok(proxy::run(config, slots, log)?)
+    Ok(proxy::run(config, slots, log, level)?)
 }
 
 fn notify_of_ignored_flags(args: &ProxyArgs, log: &Logger) {

@@ -1,0 +1,182 @@
+//! What can be asked. Nothing here changes anything.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use actors::stats::QueryOverview;
+use actors::topology::QuerySlots;
+use routing::SlotTable;
+use serde::Serialize;
+
+use crate::meter::QueryStats;
+use crate::reply::{self, Answer, Refusal};
+use crate::security::{check_xauth, may_read, unauthorized};
+use crate::stats::{Flags, Overview, Stats};
+use crate::{ACTOR_TIMEOUT, Admin, slots as forms};
+
+/// The proxy's version as Codis' programs show it.
+const VERSION: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"));
+
+/// What the program was built for.
+const COMPILED: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"), ", rust");
+
+type AdminData = web::Data<Admin>;
+
+/// `/`: programs of Codis are sent on to the overview.
+pub(crate) async fn root() -> HttpResponse {
+    reply::found("/proxy")
+}
+
+pub(crate) async fn not_found() -> HttpResponse {
+    reply::not_found()
+}
+
+/// `/healthz`: the process is alive.
+pub(crate) async fn healthz() -> HttpResponse {
+    reply::text(StatusCode::OK, "ok\n")
+}
+
+/// Whether clients can be served.
+#[derive(Serialize)]
+struct Readiness {
+    online: bool,
+    slots_offline: usize,
+    slots_locked: usize,
+}
+
+/// `/readyz`: clients are taken, and no slot is without a backend or locked.
+pub(crate) async fn readyz(admin: AdminData) -> Answer {
+    let table = slot_table(&admin).await?;
+    let count = |of: fn(&routing::SlotAssignment) -> bool| {
+        table
+            .assignments()
+            .filter(|(_, assignment)| of(assignment))
+            .count()
+    };
+    let readiness = Readiness {
+        online: admin.shared.lifecycle.is_online(),
+        slots_offline: count(|assignment| assignment.is_offline()),
+        slots_locked: count(|assignment| assignment.is_locked && !assignment.is_offline()),
+    };
+    let is_ready = readiness.online && readiness.slots_offline == 0 && readiness.slots_locked == 0;
+    let status = if is_ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    Ok(reply::json_with(status, &readiness))
+}
+
+/// `/keyway/stats`: what Codis has no form for, every backend connection among it.
+pub(crate) async fn keyway_stats(request: HttpRequest, admin: AdminData) -> Answer {
+    if !may_read(&request, &admin) {
+        return Ok(unauthorized());
+    }
+    // A busy worker is left out after a second, hence longer than other questions.
+    let answer = admin
+        .stats
+        .send(QueryOverview)
+        .timeout(ACTOR_TIMEOUT * 3)
+        .await;
+    answer
+        .map(|overview| reply::json(&overview))
+        .map_err(no_answer)
+}
+
+/// `/proxy`: everything in one.
+pub(crate) async fn overview(request: HttpRequest, admin: AdminData) -> Answer {
+    if !may_read(&request, &admin) {
+        return Ok(unauthorized());
+    }
+    let table = slot_table(&admin).await?;
+    Ok(reply::json(&Overview {
+        version: VERSION,
+        compile: COMPILED,
+        config: admin.shared.settings.config.to_public_json(),
+        model: &admin.identity.model,
+        stats: current_stats(&admin, Flags::FULL).await?,
+        slots: forms::report(&table, admin.shared.settings.is_primary_only),
+    }))
+}
+
+/// `/proxy/model`.
+pub(crate) async fn model_page(admin: AdminData) -> HttpResponse {
+    reply::json(&admin.identity.model)
+}
+
+/// `/proxy/stats`.
+pub(crate) async fn stats_page(request: HttpRequest, admin: AdminData) -> Answer {
+    if !may_read(&request, &admin) {
+        return Ok(unauthorized());
+    }
+    Ok(reply::json(&current_stats(&admin, Flags::FULL).await?))
+}
+
+/// `/proxy/slots`.
+pub(crate) async fn slots_page(request: HttpRequest, admin: AdminData) -> Answer {
+    if !may_read(&request, &admin) {
+        return Ok(unauthorized());
+    }
+    slots_json(&admin).await
+}
+
+/// `/api/proxy/model`: where a dashboard begins; it needs the token to know the xauth.
+pub(crate) async fn model(admin: AdminData) -> HttpResponse {
+    reply::json(&admin.identity.model)
+}
+
+/// `/api/proxy/xping/XAUTH`: the caller's credentials are right.
+pub(crate) async fn xping(request: HttpRequest, admin: AdminData) -> Answer {
+    check_xauth(&request, &admin).map(|()| reply::ok())
+}
+
+/// `/api/proxy/stats/XAUTH` and `/api/proxy/stats/XAUTH/FLAGS`.
+pub(crate) async fn stats(request: HttpRequest, admin: AdminData) -> Answer {
+    check_xauth(&request, &admin)?;
+    let flags = match request.match_info().get("flags") {
+        Some(text) => parse_flags(text)?,
+        None => Flags::default(),
+    };
+    Ok(reply::json(&current_stats(&admin, flags).await?))
+}
+
+/// `/api/proxy/slots/XAUTH`.
+pub(crate) async fn slots(request: HttpRequest, admin: AdminData) -> Answer {
+    check_xauth(&request, &admin)?;
+    slots_json(&admin).await
+}
+
+fn parse_flags(text: &str) -> Result<Flags, Refusal> {
+    let wrong = |_| Refusal::new(format!("strconv.Atoi: parsing {text:?}: invalid syntax"));
+    text.parse().map(Flags).map_err(wrong)
+}
+
+async fn slots_json(admin: &Admin) -> Answer {
+    let table = slot_table(admin).await?;
+    Ok(reply::json(&forms::report(
+        &table,
+        admin.shared.settings.is_primary_only,
+    )))
+}
+
+async fn slot_table(admin: &Admin) -> Result<SlotTable, Refusal> {
+    admin
+        .topology
+        .send(QuerySlots)
+        .timeout(ACTOR_TIMEOUT)
+        .await
+        .map_err(no_answer)
+}
+
+async fn current_stats(admin: &Admin, flags: Flags) -> Result<Stats, Refusal> {
+    admin
+        .meter
+        .send(QueryStats { flags })
+        .timeout(ACTOR_TIMEOUT)
+        .await
+        .map_err(no_answer)
+}
+
+/// The actor did not answer in time.
+pub(crate) fn no_answer(_: actix::MailboxError) -> Refusal {
+    Refusal::new("the proxy did not answer in time, it is starting, stopping or overloaded")
+}
