@@ -5,6 +5,7 @@
 //! * [`redis_server`]: a real `redis-server` on a free port with its own folder.
 //! * [`proxy`]: the built `keyway`, its log, and the checks at its end.
 //! * [`raw_client`]: a TCP client that sends any bytes and reads replies unparsed.
+//! * [`admin`]: a dashboard's side of the admin API.
 //! * [`groups`]: two groups of servers with a proxy before them, as most tests want them.
 //! * [`log`], [`ports`], [`reply`]: what those are made of.
 //!
@@ -15,6 +16,7 @@
 
 #![expect(clippy::panic, reason = "a fixture fails its test by panicking")]
 
+pub mod admin;
 pub mod groups;
 pub mod log;
 pub mod ports;
@@ -25,6 +27,7 @@ pub mod redis_server;
 pub mod reply;
 pub mod wait;
 
+pub use admin::AdminClient;
 pub use groups::TwoGroups;
 pub use proxy::KeywayProxy;
 pub use raw_client::RawClient;

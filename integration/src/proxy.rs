@@ -16,6 +16,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::admin::AdminClient;
 use crate::log::{Log, LogLine};
 use crate::process::Process;
 use crate::raw_client::RawClient;
@@ -157,6 +158,15 @@ impl KeywayProxy {
     #[must_use]
     pub fn client(&self) -> RawClient {
         RawClient::connect(self.listen)
+    }
+
+    /// A dashboard's connection to the admin API of a proxy without `product_auth`.
+    ///
+    /// # Panics
+    /// When the proxy does not accept it.
+    #[must_use]
+    pub fn admin(&self) -> AdminClient {
+        AdminClient::connect(self.admin, "")
     }
 
     /// What the proxy has logged up to now.
