@@ -3,5 +3,5 @@
 pub(crate) mod out_buffer;
 pub(crate) mod read_arena;
 
-pub(crate) use out_buffer::OutBuffer;
+pub(crate) use out_buffer::{OutBuffer, WAITING_COPY_BYTES_MAX};
 pub(crate) use read_arena::ReadArena;

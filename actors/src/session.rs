@@ -156,6 +156,8 @@ pub struct SessionActor {
     is_half_closed: bool,
     is_authenticated: bool,
     reply_mode: ReplyMode,
+    /// The next request waits until all before it are answered.
+    waits_for_replies: bool,
     framer: RequestFramer,
     /// A request that is not complete.
     input: BytesMut,
@@ -193,6 +195,7 @@ impl SessionActor {
             is_half_closed: false,
             is_authenticated,
             reply_mode: ReplyMode::On,
+            waits_for_replies: false,
             input: BytesMut::new(),
             input_missing: 0,
             stalled: Bytes::new(),
@@ -338,7 +341,9 @@ impl SessionActor {
         if output > self.worker.settings.config.session_output_bytes_max {
             return Err(CloseReason::OutputLimit);
         }
-        let held = output + self.input.len() + self.stalled.len();
+        // Requests in flight count until they are answered: their bytes may wait for a backend.
+        let requests = self.input.len() + self.stalled.len() + self.window.request_bytes();
+        let held = output + requests;
         if held.abs_diff(self.reported_bytes) >= BufferGauge::STEP_BYTES {
             let buffered = &self.worker.shared.buffered;
             buffered.change(self.reported_bytes, held);

@@ -349,3 +349,6 @@ pub(crate) fn tune_socket(io: &TcpStream, keepalive: Duration) -> std::io::Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,8 +139,8 @@ settings! {
     workers: Count = 0;
     /// Clients connected at once; a further one gets an error and is closed. 0: no client at all.
     proxy_max_clients: Count = 1000;
-    /// Bytes of requests and replies that all clients together may have waiting in the proxy.
-    /// At the limit no request is read until some of them have left.
+    /// Bytes of requests and replies that all clients together may have in the proxy. Beyond it a
+    /// client that sends or asks for more is closed.
     proxy_max_offheap_size: ByteCount = GB;
     /// Open files the process must be allowed, after it has raised its own limit as far as it may;
     /// with fewer it does not start. 0: no demand.
@@ -213,7 +213,8 @@ settings! {
     backend_max_pipeline: Count = 20_480;
     /// Requests that wait for a backend connection; further ones get an error at once.
     backend_waiting_max: Count = 65_536;
-    /// Bytes of requests that wait for a backend connection; further ones get an error at once.
+    /// Bytes of requests that wait for a backend connection, and as many again that it has taken
+    /// and not written; further ones get an error at once.
     backend_waiting_bytes_max: ByteCount = 256 * MB;
     /// Databases of the redis servers: `SELECT` takes 0 up to one less.
     backend_number_databases: Count = 16;

@@ -67,3 +67,6 @@ fn bytes_of(batch: &ForwardBatch) -> usize {
         .map(|request| request.len as usize)
         .sum()
 }
+
+#[cfg(test)]
+mod tests;

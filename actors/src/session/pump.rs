@@ -89,6 +89,7 @@ impl SessionActor {
     pub(super) fn may_enter(&self) -> bool {
         self.phase == Phase::Open
             && self.window.has_room()
+            && (!self.waits_for_replies || self.window.is_empty())
             && self.output_bytes() < self.worker.settings.config.session_output_pause_bytes
     }
 

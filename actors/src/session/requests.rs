@@ -126,6 +126,7 @@ impl SessionActor {
         let offset = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
         let (start, len) = (offset(start), offset(frame.len()));
         let is_muted = self.is_muted();
+        self.waits_for_replies = false;
         let ticket = self.window.enter(len, is_muted);
         if !self.is_authenticated && access::needs_authentication(&planned) {
             worker.counters.rejected_total.add(1);

@@ -28,7 +28,7 @@ use bytes::{Bytes, BytesMut};
 use command::Merge;
 
 use crate::client_error::RequestFailure;
-use crate::io::OutBuffer;
+use crate::io::{OutBuffer, WAITING_COPY_BYTES_MAX};
 
 /// The place of a request in its session, as a wrapping sequence number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,6 +157,12 @@ impl ReplyWindow {
         self.entries.is_empty()
             || (self.entries.len() < self.limits.requests_max
                 && self.request_bytes < self.limits.bytes_max)
+    }
+
+    /// Bytes of the requests without a reply.
+    #[must_use]
+    pub(crate) fn request_bytes(&self) -> usize {
+        self.request_bytes
     }
 
     /// Bytes of replies that cannot leave yet.
@@ -482,7 +488,7 @@ impl Merging {
 /// the read that it came with.
 fn kept(data: &Bytes, range: Range<usize>) -> Bytes {
     match data.get(range.clone()) {
-        Some(small) if small.len() <= HELD_BYTES_MAX => Bytes::copy_from_slice(small),
+        Some(small) if small.len() <= WAITING_COPY_BYTES_MAX => Bytes::copy_from_slice(small),
         Some(_) => data.slice(range),
         None => Bytes::new(),
     }

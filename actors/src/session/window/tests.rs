@@ -178,7 +178,7 @@ impl Shadow {
                     reply = failure_text();
                     arrivals.push(Arrival::Failure { part: 0 });
                     // Half of the failures come before any piece.
-                    if number % 2 == 0 {
+                    if number.is_multiple_of(2) {
                         arrivals.drain(..arrivals.len() - 1);
                     }
                 }
@@ -379,8 +379,8 @@ proptest! {
 
     #[test]
     fn replies_leave_whole_and_in_order_whatever_order_they_come_in(
-        scripts in proptest::collection::vec(script(), 1..40),
-        steps in proptest::collection::vec((any::<bool>(), any::<Index>()), 1..120),
+        scripts in proptest::collection::vec(script(), 1..25),
+        steps in proptest::collection::vec((any::<bool>(), any::<Index>()), 1..80),
         rest in any::<Index>(),
         // Near the end of the range of tickets, so that they wrap.
         head in prop_oneof![Just(0_u32), Just(u32::MAX - 7)],
@@ -453,11 +453,11 @@ fn replies_at_the_copy_threshold_pin_no_read_and_larger_ones_are_shared() {
     let mut out = OutBuffer::default();
     let mut window = window(10, 1000);
     let _head = window.enter(1, false);
-    for len in [HELD_BYTES_MAX, HELD_BYTES_MAX + 1] {
-        let data = Bytes::from(vec![b'x'; HELD_BYTES_MAX * 4]);
+    for len in [WAITING_COPY_BYTES_MAX, WAITING_COPY_BYTES_MAX + 1] {
+        let data = Bytes::from(vec![b'x'; WAITING_COPY_BYTES_MAX * 4]);
         let ticket = window.enter(1, false);
         window.settle(ticket, 0, Piece::Whole, &data, 0..len, &mut out);
-        assert_eq!(data.is_unique(), len <= HELD_BYTES_MAX, "{len} bytes");
+        assert_eq!(data.is_unique(), len <= WAITING_COPY_BYTES_MAX, "{len} bytes");
     }
 }
 
