@@ -328,7 +328,8 @@ impl BackendConnActor {
 
     fn check_recovery(&mut self, now_ms: u64) {
         if self.in_flight.is_empty() && now_ms.saturating_sub(self.last_io_ms) >= STALE_CHECK_MS {
-            self.ask_own(&[b"INFO"], now_ms);
+            // Any read tells: a replica that cannot serve refuses it.
+            self.ask_own(&[b"EXISTS", b"keyway"], now_ms);
         }
     }
 

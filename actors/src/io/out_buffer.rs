@@ -89,7 +89,11 @@ impl OutBuffer {
     }
 
     fn copy_bytes_max(&self) -> usize {
-        if self.is_stalled { WAITING_COPY_BYTES_MAX } else { COPY_BYTES_MAX }
+        if self.is_stalled {
+            WAITING_COPY_BYTES_MAX
+        } else {
+            COPY_BYTES_MAX
+        }
     }
 
     /// Drops the first `count` waiting bytes, as if they had been written.
@@ -107,6 +111,10 @@ impl OutBuffer {
         self.tail_written = (self.tail_written + count).min(self.tail.len());
         if self.tail_written == self.tail.len() {
             self.tail.clear();
+            self.tail_written = 0;
+        } else if self.tail_written >= TAIL_CAPACITY_KEPT.max(self.tail.len() / 2) {
+            // Or a reader that is always a little behind would keep all that it has ever read.
+            self.tail.drain(..self.tail_written);
             self.tail_written = 0;
         }
     }

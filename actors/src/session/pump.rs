@@ -19,7 +19,23 @@ const READS_PER_TURN: usize = 4;
 
 /// Room beyond the end of a large request. A read that fills its buffer must be followed by
 /// another one to learn that there is no more; with this room that one is seldom needed.
-pub(super) const READ_AHEAD_BYTES: usize = 1024;
+const READ_AHEAD_BYTES: usize = 1024;
+
+/// A client that only announces a large request gets memory for this much of it; one that has sent
+/// as much, for all of it.
+const RESERVED_BYTES_MAX: usize = 1024 * 1024;
+
+/// How much room to reserve for a request of which so much has come and so much is missing. In two
+/// steps, so that at most the first megabyte of a large request is moved.
+pub(super) fn reservation(come: usize, missing: usize) -> usize {
+    let is_trusted = come >= RESERVED_BYTES_MAX;
+    let reserved = if is_trusted {
+        missing
+    } else {
+        missing.min(RESERVED_BYTES_MAX)
+    };
+    reserved + READ_AHEAD_BYTES
+}
 
 pub(super) struct Pump;
 
@@ -126,7 +142,8 @@ impl SessionActor {
         let is_large = self.input.len() + self.input_missing > SPARE_BYTES_MIN;
         let io = Pin::new(&mut self.io);
         let (read, data) = if is_large {
-            self.input.reserve(self.input_missing + READ_AHEAD_BYTES);
+            self.input
+                .reserve(reservation(self.input.len(), self.input_missing));
             (poll_read_buf(io, cx, &mut self.input), None)
         } else {
             let mut arena = self.worker.arena.borrow_mut();

@@ -11,7 +11,7 @@ use resp::ProtocolError;
 use resp::request::{Framed, Span};
 use slog::info;
 
-use super::pump::READ_AHEAD_BYTES;
+use super::pump::reservation;
 use super::{Phase, ReplyMode, SessionActor, access};
 use crate::client_error::{CloseReason, text};
 use crate::router::{RouteBatch, RouteRequest};
@@ -79,7 +79,7 @@ impl SessionActor {
     }
 
     fn keep_incomplete(&mut self, rest: &[u8], missing: usize) {
-        let mut input = BytesMut::with_capacity(rest.len() + missing + READ_AHEAD_BYTES);
+        let mut input = BytesMut::with_capacity(rest.len() + reservation(rest.len(), missing));
         input.extend_from_slice(rest);
         self.input = input;
         self.input_missing = missing;

@@ -21,14 +21,17 @@
 //! once. S-3 `request_bytes` is the sum over the entries. S-4 once a piece of a reply has left,
 //! nothing but the rest of that reply follows it.
 
+mod pieces;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use command::Merge;
 
 use crate::client_error::RequestFailure;
-use crate::io::{OutBuffer, WAITING_COPY_BYTES_MAX};
+use crate::io::OutBuffer;
+use pieces::{Merging, Segments, kept};
 
 /// The place of a request in its session, as a wrapping sequence number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,22 +93,6 @@ enum EntryState {
     Leaving,
     /// Parts of a fanned-out request.
     Merging(Box<Merging>),
-}
-
-#[derive(Debug, Default)]
-struct Segments {
-    pieces: Vec<Bytes>,
-    len: usize,
-    is_whole: bool,
-}
-
-#[derive(Debug)]
-struct Merging {
-    merge: Merge,
-    /// Beginnings of part replies that came in pieces, by part.
-    begun: Vec<(u16, BytesMut)>,
-    len: usize,
-    is_whole: bool,
 }
 
 /// The requests of a session without a reply, in order.
@@ -441,56 +428,6 @@ impl ReplyWindow {
             }
         }
         self.held = held;
-    }
-}
-
-impl Segments {
-    fn add(&mut self, piece: Piece, bytes: Bytes) {
-        debug_assert!(!self.is_whole, "S-2: a piece after the last one");
-        self.len += bytes.len();
-        self.pieces.push(bytes);
-        self.is_whole = piece != Piece::More;
-    }
-}
-
-impl Merging {
-    fn settle(&mut self, part: u16, piece: Piece, bytes: Bytes) {
-        self.len += bytes.len();
-        let begun = self
-            .begun
-            .iter()
-            .position(|(begun_part, _)| *begun_part == part);
-        let whole = match (piece, begun) {
-            (Piece::Whole, _) | (Piece::Last, None) => Some(bytes),
-            (Piece::More, None) => {
-                self.begun.push((part, BytesMut::from(&bytes[..])));
-                None
-            }
-            (Piece::More, Some(index)) => {
-                if let Some((_, reply)) = self.begun.get_mut(index) {
-                    reply.extend_from_slice(&bytes);
-                }
-                None
-            }
-            (Piece::Last, Some(index)) => {
-                let (_, mut reply) = self.begun.swap_remove(index);
-                reply.extend_from_slice(&bytes);
-                Some(reply.freeze())
-            }
-        };
-        if let Some(reply) = whole {
-            self.is_whole = self.merge.settle(usize::from(part), reply);
-        }
-    }
-}
-
-/// A piece that must wait: a copy when it is small, since a slice would keep the whole memory of
-/// the read that it came with.
-fn kept(data: &Bytes, range: Range<usize>) -> Bytes {
-    match data.get(range.clone()) {
-        Some(small) if small.len() <= WAITING_COPY_BYTES_MAX => Bytes::copy_from_slice(small),
-        Some(_) => data.slice(range),
-        None => Bytes::new(),
     }
 }
 

@@ -388,3 +388,50 @@ fn the_reads_of_a_lost_replica_go_to_the_primary() {
         client.expect(b"+1\r\n+2\r\n").await;
     });
 }
+
+/// S-4 with a replica: what has begun to arrive must not be read once more from the primary.
+#[test]
+fn a_reply_that_a_replica_has_begun_is_not_begun_again() {
+    run(async {
+        let (_fixture, mut client, _primary, mut replica) = with_ready_replica().await;
+        let get = request(&["GET", "k"]);
+        client.send(&get).await;
+        replica.expect(&get).await;
+        let reply = bulk(100_000, b'v');
+        replica.send(&reply[..50_000]).await;
+        client.expect(&reply[..50_000]).await;
+        drop(replica);
+        assert_eq!(client.read_to_end().await, b"");
+    });
+}
+
+/// Method: both parts are too large for one read, and their pieces come in turns.
+#[test]
+fn parts_that_come_in_pieces_are_merged_whole() {
+    run(async {
+        let fixture = Fixture::start(2, Config::default()).await;
+        let mut client = fixture.client().await;
+        let keys = [key(0, 2, 0), key(1, 2, 0)];
+        client.send(&request(&["MGET", &keys[0], &keys[1]])).await;
+        let mut backends = [fixture.backend(0).await, fixture.backend(1).await];
+        let values = [bulk(60_000, b'a'), bulk(90_000, b'b')];
+        let replies = values
+            .each_ref()
+            .map(|value| [b"*1\r\n", &value[..]].concat());
+        for (backend, key) in backends.iter_mut().zip(&keys) {
+            backend.expect(&request(&["MGET", key])).await;
+        }
+        for range in [0..25_000, 25_000..50_000] {
+            for (backend, reply) in backends.iter_mut().zip(&replies) {
+                backend.send(&reply[range.clone()]).await;
+                fixture.settle().await;
+            }
+        }
+        for (backend, reply) in backends.iter_mut().zip(&replies) {
+            backend.send(&reply[50_000..]).await;
+        }
+        client
+            .expect(&[b"*2\r\n", &values[0][..], &values[1]].concat())
+            .await;
+    });
+}

@@ -65,3 +65,33 @@ fn what_leaves_makes_room_and_leaves_in_order() {
     assert!(waiting.is_empty() && waiting.front().is_none());
     assert_eq!(waiting.len(), 0);
 }
+
+/// Goal: a batch that waits keeps its requests and not the read that they came in. Method: whole
+/// requests and parts of others, at places of their own.
+#[test]
+fn requests_that_wait_hold_no_memory_but_their_own() {
+    let data = Bytes::from(b"..one..three".repeat(1000));
+    let parts = Bytes::from_static(b"..two");
+    let mut batch = batch(&[3, 3, 5]);
+    for (request, (start, is_in_parts)) in
+        batch
+            .requests
+            .iter_mut()
+            .zip([(2, false), (2, true), (7, false)])
+    {
+        request.start = start;
+        request.is_in_parts = is_in_parts;
+    }
+    batch.data = data.clone();
+    batch.parts = parts;
+    let mut waiting = Waiting::new(10, 1000);
+    assert!(waiting.push(batch).is_ok());
+    assert!(data.is_unique());
+    let batch = waiting.pop().unwrap();
+    let texts = batch.requests.iter().map(|request| {
+        assert!(!request.is_in_parts);
+        let start = request.start as usize;
+        &batch.data[start..start + request.len as usize]
+    });
+    assert!(texts.eq([&b"one"[..], b"two", b"three"]));
+}
