@@ -141,7 +141,7 @@ fn big_values_that_are_only_half_sent_are_given_up_with_their_clients() {
     assert_eq!(client.text(&["PING"]), "+PONG\r\n");
     let idle = proxy.memory_bytes("VmRSS");
     let value = value(64 * MB);
-    for _ in 0..6 {
+    for _ in 0..12 {
         let mut client = proxy.client();
         client.send(format!(
             "*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n${}\r\n",
@@ -152,7 +152,7 @@ fn big_values_that_are_only_half_sent_are_given_up_with_their_clients() {
         client.expect_closed();
     }
     assert_eq!(client.text(&["GET", "big"]), "$-1\r\n");
-    // The allocator may keep the memory of one for the next.
+    // One may not be gone yet when the next begins; all of them together would be 384 MB.
     let held = proxy.memory_bytes("VmHWM") - idle;
-    assert!(held < value.len(), "{held} bytes");
+    assert!(held < 2 * value.len(), "{held} bytes");
 }

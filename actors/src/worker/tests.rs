@@ -14,6 +14,16 @@ fn a_client_counts_until_its_slot_is_dropped() {
 }
 
 #[test]
+fn only_clients_with_at_least_their_share_pay_for_a_full_gauge() {
+    let gauge = BufferGauge::new(100);
+    gauge.change(0, 100);
+    assert!(!gauge.is_over_because_of(100, 1), "full is not over");
+    gauge.change(0, 20);
+    assert!(gauge.is_over_because_of(50, 2) && !gauge.is_over_because_of(49, 2));
+    assert!(gauge.is_over_because_of(usize::MAX, 2));
+}
+
+#[test]
 fn the_buffer_gauge_is_over_only_above_its_ceiling() {
     let gauge = BufferGauge::new(100);
     gauge.change(0, 60);
