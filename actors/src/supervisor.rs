@@ -259,10 +259,7 @@ impl Handler<Drain> for SupervisorActor {
 }
 
 impl SupervisorActor {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "BOUND: one tick per period"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "BOUND: one tick per period")]
     fn tick(&mut self) {
         self.worker.clock.set(self.started.elapsed());
         self.ticks += 1;

@@ -24,7 +24,7 @@ use tokio::io::AsyncWrite;
 const COPY_BYTES_MAX: usize = 4 * 1024;
 
 /// What has to wait is copied up to this size: a slice would hold the whole chunk that it was read
-/// into (`read_arena`), at most four times as much as what is kept.
+/// into (`read_arena`), at most six times as much as what is kept.
 pub(crate) const WAITING_COPY_BYTES_MAX: usize = 32 * 1024;
 
 /// The most pieces that one vectored write takes.

@@ -12,7 +12,6 @@ use tokio_util::io::poll_read_buf;
 
 use super::{Phase, SessionActor};
 use crate::client_error::CloseReason;
-use crate::io::read_arena::SPARE_BYTES_MIN;
 
 /// Reads of one turn; then other clients of the worker get theirs.
 const READS_PER_TURN: usize = 4;
@@ -20,6 +19,10 @@ const READS_PER_TURN: usize = 4;
 /// Room beyond the end of a large request. A read that fills its buffer must be followed by
 /// another one to learn that there is no more; with this room that one is seldom needed.
 const READ_AHEAD_BYTES: usize = 1024;
+
+/// The rest of a request from this size on is read straight into a buffer of its own; what has come
+/// of a smaller one is copied once more, in front of the next read.
+const LARGE_REQUEST_BYTES: usize = 16 * 1024;
 
 /// A client that only announces a large request gets memory for this much of it; one that has sent
 /// as much, for all of it.
@@ -139,7 +142,7 @@ impl SessionActor {
     /// straight into the session's own buffer. Gives the bytes from the start of a request on, or
     /// nothing while a large request is still incomplete.
     fn poll_read(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Bytes>, CloseReason>> {
-        let is_large = self.input.len() + self.input_missing > SPARE_BYTES_MIN;
+        let is_large = self.input.len() + self.input_missing > LARGE_REQUEST_BYTES;
         let io = Pin::new(&mut self.io);
         let (read, data) = if is_large {
             self.input
