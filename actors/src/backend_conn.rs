@@ -17,9 +17,9 @@
 //! connection is lost, requests that were written are answered with an error (a replica's reads go
 //! to the primary instead), those that were not are sent again on the next connection.
 //!
-//! Bounds: `backend_max_pipeline` requests in flight; beyond it `backend_waiting_max` requests and
-//! `backend_waiting_bytes_max` bytes wait; beyond that requests are refused. Each has a deadline of
-//! `backend_recv_timeout`.
+//! Bounds: `backend_max_pipeline` requests in flight, `backend_waiting_bytes_max` bytes of them
+//! unwritten; beyond that `backend_waiting_max` requests and as many bytes again wait; beyond that
+//! requests are refused. Each has a deadline of `backend_recv_timeout`.
 //!
 //! The order of requests and what a loss means for each is in [`in_flight`] (B-1, B-2).
 
@@ -27,7 +27,9 @@ mod backoff;
 pub(crate) mod connect;
 pub(crate) mod fence;
 mod in_flight;
+mod loss;
 mod replies;
+mod request;
 mod status;
 mod waiting;
 
@@ -40,17 +42,15 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
-use command::Part;
-use routing::SlotId;
 use slog::{debug, info, warn};
 use tokio::net::TcpStream;
 
+pub use request::ForwardRequest;
 pub use status::{BackendStatus, ConnState, Role, Target};
 
 use crate::client_error::RequestFailure;
 use crate::io::OutBuffer;
-use crate::router::{RetryBatch, RouteRequest, RouterActor};
-use crate::session::window::Ticket;
+use crate::router::{RetryBatch, RouterActor};
 use crate::session::{RepliesFailed, SessionActor};
 use crate::supervisor::Tick;
 use crate::worker::Worker;
@@ -58,12 +58,16 @@ use backoff::Backoff;
 use connect::{ConnectFailure, Connected};
 use fence::FenceToken;
 use in_flight::{InFlight, Run};
+use loss::Loss;
 use replies::ReplyReader;
 pub(crate) use status::ConnStatus;
 use waiting::{Waiter, Waiting};
 
 /// How often a stale replica is asked whether it has recovered.
 const STALE_CHECK_MS: u64 = 1000;
+
+/// A connection that lasted this long has proved itself, even if nobody used it.
+const PROVEN_MS: u64 = 1000;
 
 /// Requests of one session for this connection.
 #[derive(Message)]
@@ -77,23 +81,6 @@ pub struct ForwardBatch {
     pub parts: Bytes,
     /// In the order in which they must be executed.
     pub requests: Vec<ForwardRequest>,
-}
-
-/// One request, or one part of a fanned-out request.
-#[derive(Clone, Copy, Debug)]
-pub struct ForwardRequest {
-    /// Its place in the session.
-    pub ticket: Ticket,
-    /// Which part of a fanned-out request; 0 for a whole one.
-    pub part: u16,
-    /// Whether it lies in the batch's `parts` rather than its `data`.
-    pub is_in_parts: bool,
-    /// The slot of its (first) key.
-    pub slot: SlotId,
-    /// Where it begins.
-    pub start: u32,
-    /// Its length in bytes.
-    pub len: u32,
 }
 
 /// Puts a fence behind everything that came before.
@@ -111,19 +98,6 @@ pub(crate) struct CloseConn;
 #[rtype(result = "()")]
 struct ConnectFinished(Result<Connected, ConnectFailure>);
 
-/// Why a connection ended.
-#[derive(Debug)]
-enum Loss {
-    /// The backend closed it.
-    Closed,
-    /// The socket failed.
-    Io(std::io::Error),
-    /// A reply or a write was overdue.
-    Timeout,
-    /// What came was no reply, or a reply that nobody waits for.
-    Garbled(String),
-}
-
 /// See the module.
 pub struct BackendConnActor {
     worker: Rc<Worker>,
@@ -137,6 +111,8 @@ pub struct BackendConnActor {
     backoff: Backoff,
     /// When to try again while `Down`.
     retry_ms: u64,
+    /// When the connection was made.
+    connected_ms: u64,
     /// When the socket last took or gave bytes.
     last_io_ms: u64,
 }
@@ -164,6 +140,7 @@ impl BackendConnActor {
             replies: ReplyReader::default(),
             backoff,
             retry_ms: 0,
+            connected_ms: 0,
             last_io_ms: 0,
         }
     }
@@ -234,7 +211,8 @@ impl Handler<ConnectFinished> for BackendConnActor {
                 if is_stale {
                     self.status.become_state(ConnState::Stale);
                 }
-                self.last_io_ms = self.worker.clock.now_ms();
+                self.connected_ms = self.worker.clock.now_ms();
+                self.last_io_ms = self.connected_ms;
                 self.io = Some(connected.io);
             }
             Err(failure) => {
@@ -326,10 +304,13 @@ impl BackendConnActor {
         }
     }
 
-    /// Whether a batch fits beside what is in flight; one larger than the limit goes alone.
+    /// Whether a batch fits beside what is in flight; one larger than the limit goes alone. Bytes
+    /// that the backend does not take are bounded here, for their sessions may be gone.
     fn admits(&self, batch: &ForwardBatch) -> bool {
-        let limit = self.worker.settings.config.backend_max_pipeline;
-        self.in_flight.is_empty() || self.in_flight.len() + batch.requests.len() <= limit
+        let config = &self.worker.settings.config;
+        let is_room = self.in_flight.len() + batch.requests.len() <= config.backend_max_pipeline
+            && self.out.len() < config.backend_waiting_bytes_max;
+        self.in_flight.is_empty() || is_room
     }
 
     fn accept(&mut self, batch: ForwardBatch) {
@@ -387,7 +368,8 @@ impl BackendConnActor {
 
     fn check_recovery(&mut self, now_ms: u64) {
         if self.in_flight.is_empty() && now_ms.saturating_sub(self.last_io_ms) >= STALE_CHECK_MS {
-            self.ask_own(&[b"INFO"], now_ms);
+            // Any read tells: a replica that cannot serve refuses it.
+            self.ask_own(&[b"EXISTS", b"keyway"], now_ms);
         }
     }
 
@@ -426,6 +408,10 @@ impl BackendConnActor {
                 "requests" => requests, "cause" => %loss);
         }
         *self.status.last_failure.borrow_mut() = Some(loss.to_string());
+        // A server that closes idle connections is not sick: no pause may grow from that.
+        if self.worker.clock.now_ms().saturating_sub(self.connected_ms) >= PROVEN_MS {
+            self.backoff.reset();
+        }
         self.worker.counters.backend_conns.sub(1);
         self.io = None;
         let is_front_begun = self.replies.reset();
@@ -535,81 +521,5 @@ impl BackendConnActor {
         session.do_send(RepliesFailed {
             failed: failed.collect(),
         });
-    }
-}
-
-impl Loss {
-    fn to_failure(&self) -> RequestFailure {
-        match self {
-            Self::Closed | Self::Io(_) => RequestFailure::BackendLost,
-            Self::Timeout => RequestFailure::BackendTimeout,
-            Self::Garbled(_) => RequestFailure::BackendGarbled,
-        }
-    }
-}
-
-impl std::fmt::Display for Loss {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Closed => f.write_str("closed by the backend"),
-            Self::Io(error) => error.fmt(f),
-            Self::Timeout => f.write_str("a reply or a write was overdue"),
-            Self::Garbled(what) => write!(f, "malformed reply: {what}"),
-        }
-    }
-}
-
-impl ForwardRequest {
-    /// A request that was not split.
-    pub(crate) fn whole(request: &RouteRequest) -> Self {
-        Self {
-            ticket: request.ticket,
-            part: 0,
-            is_in_parts: false,
-            slot: request.slot,
-            start: request.start,
-            len: request.len,
-        }
-    }
-
-    /// A part of a fanned-out request.
-    pub(crate) fn part(ticket: Ticket, number: u16, part: &Part) -> Self {
-        // The parts of a batch together are hardly larger than the batch, which fits u32.
-        let offset = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
-        let (start, len) = (offset(part.range.start), offset(part.range.len()));
-        Self {
-            ticket,
-            part: number,
-            is_in_parts: true,
-            slot: part.slot,
-            start,
-            len,
-        }
-    }
-
-    /// The request's own bytes, and the request relative to them.
-    pub(crate) fn detached(self, data: &Bytes, parts: &Bytes) -> (Bytes, Self) {
-        let source = if self.is_in_parts { parts } else { data };
-        let frame = crate::router::detached(source, self.start, self.len);
-        (frame, Self { start: 0, is_in_parts: false, ..self })
-    }
-
-    /// A request of the connection itself.
-    fn own(len: u32) -> Self {
-        Self {
-            ticket: Ticket::default(),
-            part: 0,
-            is_in_parts: false,
-            slot: SlotId::default(),
-            start: 0,
-            len,
-        }
-    }
-
-    fn write(&self, data: &Bytes, parts: &Bytes, out: &mut OutBuffer) {
-        let source = if self.is_in_parts { parts } else { data };
-        let range = self.start as usize..self.start as usize + self.len as usize;
-        debug_assert!(range.end <= source.len(), "a request lies within its bytes");
-        out.push_range(source, range);
     }
 }

@@ -140,7 +140,9 @@ pub(crate) mod text {
          authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to \
          authenticate the client and select the RESP protocol version at the same time";
     pub(crate) const SYNTAX: &str = "ERR syntax error";
-    pub(crate) const INVALID_DB: &str = "ERR invalid DB index";
+    pub(crate) const NOT_INTEGER: &str = "ERR value is not an integer or out of range";
+    pub(crate) const NOT_INTEGER_32: &str =
+        "ERR value is out of range, value must between -2147483648 and 2147483647";
     pub(crate) const DB_OUT_OF_RANGE: &str = "ERR DB index is out of range";
     pub(crate) const CLIENT_NAME: &str =
         "ERR Client names cannot contain spaces, newlines or special characters.";

@@ -43,6 +43,7 @@ use routing::{SlotId, SlotTable};
 
 use crate::backend_conn::{BackendStatus, ForwardBatch, ForwardRequest};
 use crate::client_error::RequestFailure;
+use crate::io::detached;
 use crate::session::window::Ticket;
 use crate::session::{FanOutPlanned, RepliesFailed, SessionActor, StillParked};
 use crate::supervisor::Tick;
@@ -54,9 +55,6 @@ use routes::{BackendIndex, RouteIndex, Routes, Way};
 /// Sessions hear that their requests are still parked every so many ticks, so that the watch over
 /// lost replies leaves them alone.
 const TICKS_PER_NOTICE: u32 = 20;
-
-/// Parked requests up to this size are copied out of the read that they came with.
-const PARKED_COPY_MAX: usize = 4 * 1024;
 
 /// Requests that a session read in one go, all for one database.
 #[derive(Message)]
@@ -167,7 +165,13 @@ impl Handler<RouteBatch> for RouterActor {
         self.turn = self.turn.wrapping_add(1);
         let mut split = Split::default();
         for request in batch.requests {
-            self.route(&batch.session, batch.database, &batch.data, request, &mut split);
+            self.route(
+                &batch.session,
+                batch.database,
+                &batch.data,
+                request,
+                &mut split,
+            );
         }
         split.tell(&batch.session, &self.worker);
         self.forward(&batch.session, batch.database, &batch.data, &split.parts());
@@ -179,7 +183,12 @@ impl Handler<RetryBatch> for RouterActor {
 
     fn handle(&mut self, retry: RetryBatch, _ctx: &mut Self::Context) {
         let mut split = Split::default();
-        let ForwardBatch { session, data, parts, requests } = retry.batch;
+        let ForwardBatch {
+            session,
+            data,
+            parts,
+            requests,
+        } = retry.batch;
         for request in requests {
             // INVARIANT R-2: the primary of the part's slot is the primary of all its keys.
             match self.routes.of_slot(request.slot) {
@@ -203,14 +212,22 @@ impl Handler<QueryBackends> for RouterActor {
     type Result = MessageResult<QueryBackends>;
 
     fn handle(&mut self, _: QueryBackends, _ctx: &mut Self::Context) -> Self::Result {
-        MessageResult(self.backends.conns().map(|conn| conn.status.to_status()).collect())
+        MessageResult(
+            self.backends
+                .conns()
+                .map(|conn| conn.status.to_status())
+                .collect(),
+        )
     }
 }
 
 impl Handler<Tick> for RouterActor {
     type Result = ();
 
-    #[expect(clippy::disallowed_methods, reason = "BOUND: one per connection or session and period")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "BOUND: one per connection or session and period"
+    )]
     fn handle(&mut self, _: Tick, _ctx: &mut Self::Context) {
         for conn in self.backends.conns() {
             conn.addr.do_send(Tick);
@@ -259,7 +276,9 @@ impl RouterActor {
 
     /// The way of a request: held when any of its slots is, else offline when any is.
     fn way_of(&self, request: &RouteRequest) -> Way {
-        let Some(keys) = &request.fan_out else { return self.routes.of_slot(request.slot) };
+        let Some(keys) = &request.fan_out else {
+            return self.routes.of_slot(request.slot);
+        };
         let mut way = self.routes.of_slot(request.slot);
         for slot in keys.slots() {
             match self.routes.of_slot(slot) {
@@ -272,7 +291,8 @@ impl RouterActor {
     }
 
     fn is_one_route(&self, keys: &FanOutRequest, route: RouteIndex) -> bool {
-        keys.slots().all(|slot| self.routes.of_slot(slot) == Way::Route(route))
+        keys.slots()
+            .all(|slot| self.routes.of_slot(slot) == Way::Route(route))
     }
 
     /// The backend that serves a request of a route: for reads the first replica group with a
@@ -283,11 +303,17 @@ impl RouterActor {
             return primary;
         }
         for group in 0..self.routes.replica_groups(route).len() {
-            let replicas = self.routes.replica_groups(route).get(group).map_or(0, Vec::len);
+            let replicas = self
+                .routes
+                .replica_groups(route)
+                .get(group)
+                .map_or(0, Vec::len);
             for offset in 0..replicas {
                 let place = (self.turn + offset) % replicas;
                 if let Some(replica) = self.routes.replica(route, group, place)
-                    && self.conn(replica, database).is_some_and(|conn| conn.status.is_ready())
+                    && self
+                        .conn(replica, database)
+                        .is_some_and(|conn| conn.status.is_ready())
                 {
                     return replica;
                 }
@@ -333,7 +359,10 @@ impl RouterActor {
     }
 
     /// Sends what is pending to the backends of a batch.
-    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "BOUND: requests hold credit of their session"
+    )]
     fn forward(
         &mut self,
         session: &Arc<Addr<SessionActor>>,
@@ -342,7 +371,11 @@ impl RouterActor {
         parts: &Bytes,
     ) {
         while let Some(backend) = self.touched.pop() {
-            let requests = self.pending.get_mut(backend.0).map(std::mem::take).unwrap_or_default();
+            let requests = self
+                .pending
+                .get_mut(backend.0)
+                .map(std::mem::take)
+                .unwrap_or_default();
             let batch = ForwardBatch {
                 session: Arc::clone(session),
                 data: data.clone(),
@@ -355,7 +388,9 @@ impl RouterActor {
                     let failed = batch.requests.iter().map(|request| {
                         (request.ticket, request.part, RequestFailure::NoSuchDatabase)
                     });
-                    session.do_send(RepliesFailed { failed: failed.collect() });
+                    session.do_send(RepliesFailed {
+                        failed: failed.collect(),
+                    });
                 }
             }
         }
@@ -386,7 +421,12 @@ impl RouterActor {
         waiting: Waiting,
         split: &mut Split,
     ) {
-        let parked = Parked { session: Arc::clone(session), database, frame, waiting };
+        let parked = Parked {
+            session: Arc::clone(session),
+            database,
+            frame,
+            waiting,
+        };
         if let Err(refused) = self.parking.park(identity(session), parked) {
             let (ticket, part) = refused.waiting.ticket_and_part();
             split.fail_part(ticket, part, RequestFailure::SlotHeld);
@@ -395,7 +435,13 @@ impl RouterActor {
 
     /// Routes again what was parked; what must still wait is parked again, in the same order.
     fn release(&mut self) {
-        for Parked { session, database, frame, waiting } in self.parking.take_all() {
+        for Parked {
+            session,
+            database,
+            frame,
+            waiting,
+        } in self.parking.take_all()
+        {
             let mut split = Split::default();
             match waiting {
                 Waiting::Request(request) => {
@@ -409,7 +455,13 @@ impl RouterActor {
                         self.forward(&session, database, &frame, &frame);
                     }
                     Way::Held => {
-                        self.park(&session, database, frame, Waiting::Retry(request), &mut split);
+                        self.park(
+                            &session,
+                            database,
+                            frame,
+                            Waiting::Retry(request),
+                            &mut split,
+                        );
                         split.tell(&session, &self.worker);
                     }
                     Way::Offline => {
@@ -459,14 +511,21 @@ impl Split {
 
     // ORDER: the session learns of a merge before a backend is even asked, so the plan is in its
     // mailbox before any reply of a part can be.
-    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "BOUND: requests hold credit of their session"
+    )]
     fn tell(&mut self, session: &Addr<SessionActor>, worker: &Worker) {
         if !self.plans.is_empty() {
-            session.do_send(FanOutPlanned { plans: std::mem::take(&mut self.plans) });
+            session.do_send(FanOutPlanned {
+                plans: std::mem::take(&mut self.plans),
+            });
         }
         if !self.failed.is_empty() {
             worker.counters.failures_total.add(self.failed.len() as u64);
-            session.do_send(RepliesFailed { failed: std::mem::take(&mut self.failed) });
+            session.do_send(RepliesFailed {
+                failed: std::mem::take(&mut self.failed),
+            });
         }
     }
 }
@@ -483,25 +542,14 @@ impl Waiting {
 impl RouteRequest {
     fn frame<'d>(&self, data: &'d Bytes) -> &'d [u8] {
         let start = self.start as usize;
-        data.get(start..start + self.len as usize).unwrap_or_default()
+        data.get(start..start + self.len as usize)
+            .unwrap_or_default()
     }
 
-    /// The request's own bytes, which it is relative to from now on. Small ones are copied: a slice
-    /// would keep the memory of a whole read.
+    /// The request's own bytes, which it is relative to from now on.
     fn take_frame(&mut self, data: &Bytes) -> Bytes {
-        let frame = detached(data, self.start, self.len);
-        self.start = 0;
-        frame
-    }
-}
-
-/// A range of some bytes, copied when it is small.
-pub(crate) fn detached(data: &Bytes, start: u32, len: u32) -> Bytes {
-    let range = start as usize..start as usize + len as usize;
-    match data.get(range.clone()) {
-        Some(small) if small.len() <= PARKED_COPY_MAX => Bytes::copy_from_slice(small),
-        Some(_) => data.slice(range),
-        None => Bytes::new(),
+        let start = std::mem::take(&mut self.start) as usize;
+        detached(data, start..start + self.len as usize)
     }
 }
 

@@ -162,6 +162,8 @@ pub struct SessionActor {
     is_half_closed: bool,
     is_authenticated: bool,
     reply_mode: ReplyMode,
+    /// The next request waits until all before it are answered.
+    waits_for_replies: bool,
     framer: RequestFramer,
     /// A request that is not complete.
     input: BytesMut,
@@ -171,8 +173,6 @@ pub struct SessionActor {
     stalled: Bytes,
     window: ReplyWindow,
     out: OutBuffer,
-    /// What the buffer gauge knows of this client.
-    reported_bytes: usize,
     close_reason: CloseReason,
 }
 
@@ -199,11 +199,11 @@ impl SessionActor {
             is_half_closed: false,
             is_authenticated,
             reply_mode: ReplyMode::On,
+            waits_for_replies: false,
             input: BytesMut::new(),
             input_missing: 0,
             stalled: Bytes::new(),
             out: OutBuffer::default(),
-            reported_bytes: 0,
             close_reason: CloseReason::ByClient,
         }
     }
@@ -219,7 +219,8 @@ impl Actor for SessionActor {
 
     #[expect(clippy::disallowed_methods, reason = "BOUND: one per session")]
     fn stopped(&mut self, _ctx: &mut Self::Context) {
-        self.worker.shared.buffered.change(self.reported_bytes, 0);
+        let held = self.record.held_bytes.replace(0);
+        self.worker.shared.buffered.change(held, 0);
         let reason = self.close_reason;
         if reason.is_limit() {
             self.worker.counters.limit_closes_total.add(1);
@@ -352,13 +353,16 @@ impl SessionActor {
         if output > self.worker.settings.config.session_output_bytes_max {
             return Err(CloseReason::OutputLimit);
         }
-        let held = output + self.input.len() + self.stalled.len();
-        if held.abs_diff(self.reported_bytes) >= BufferGauge::STEP_BYTES {
+        // Requests in flight count until they are answered: their bytes may wait for a backend.
+        let requests = self.input.len() + self.stalled.len() + self.window.request_bytes();
+        let held = output + requests;
+        let reported = record.held_bytes.get();
+        if held.abs_diff(reported) >= BufferGauge::STEP_BYTES {
             let buffered = &self.worker.shared.buffered;
-            buffered.change(self.reported_bytes, held);
-            let is_growing = held > self.reported_bytes;
-            self.reported_bytes = held;
-            if is_growing && buffered.is_over() {
+            buffered.change(reported, held);
+            let is_growing = held > reported;
+            self.record.held_bytes.set(held);
+            if is_growing && buffered.is_over_because_of(held, self.worker.shared.clients()) {
                 return Err(CloseReason::BufferLimit);
             }
         }

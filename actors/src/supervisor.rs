@@ -273,10 +273,7 @@ impl Handler<Drain> for SupervisorActor {
 }
 
 impl SupervisorActor {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "BOUND: one tick per period, one order per session"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "BOUND: one tick per period")]
     fn tick(&mut self) {
         self.worker.clock.set(self.started.elapsed());
         self.ticks += 1;
@@ -284,13 +281,36 @@ impl SupervisorActor {
             links.router.do_send(Tick);
         }
         if self.ticks.is_multiple_of(TICKS_PER_SWEEP) {
-            let now_ms = self.worker.clock.now_ms();
-            let config = &self.worker.settings.config;
-            for session in self.sessions.values() {
-                if let Some(reason) = session.record.overdue(now_ms, config) {
-                    session.addr.do_send(CloseSession(reason));
-                }
+            self.close_overdue();
+            self.close_largest();
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "BOUND: one order per session")]
+    fn close_overdue(&self) {
+        let now_ms = self.worker.clock.now_ms();
+        for session in self.sessions.values() {
+            if let Some(reason) = session.record.overdue(now_ms, &self.worker.settings.config) {
+                session.addr.do_send(CloseSession(reason));
             }
+        }
+    }
+
+    /// When all clients together hold too much, the one that holds most here goes: it may have
+    /// stopped growing long ago, while others are refused the little that they need.
+    #[expect(clippy::disallowed_methods, reason = "BOUND: one order per sweep")]
+    fn close_largest(&self) {
+        let shared = &self.worker.shared;
+        let largest = self
+            .sessions
+            .values()
+            .max_by_key(|session| session.record.held_bytes.get());
+        if let Some(session) = largest
+            && shared
+                .buffered
+                .is_over_because_of(session.record.held_bytes.get(), shared.clients())
+        {
+            session.addr.do_send(CloseSession(CloseReason::BufferLimit));
         }
     }
 

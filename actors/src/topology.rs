@@ -69,7 +69,9 @@ pub struct Filled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum FillError {
     /// Requests of the slots were still under way at the deadline.
-    #[error("requests of the slots were still under way after {0:?}, nothing was changed: try again")]
+    #[error(
+        "requests of the slots were still under way after {0:?}, nothing was changed: try again"
+    )]
     Deadline(Duration),
     /// Too many fills wait.
     #[error("{FILLS_WAITING_MAX} changes of slots are waiting already: try again")]
@@ -99,7 +101,10 @@ struct Round {
 }
 
 /// A fill and who waits for it.
-type WaitingFill = (Vec<(SlotId, SlotAssignment)>, oneshot::Sender<Result<Filled, FillError>>);
+type WaitingFill = (
+    Vec<(SlotId, SlotAssignment)>,
+    oneshot::Sender<Result<Filled, FillError>>,
+);
 
 /// See the module.
 pub struct TopologyActor {
@@ -119,7 +124,15 @@ impl TopologyActor {
     pub fn new(table: SlotTable, timeout: Duration, log: Logger) -> Self {
         let epoch = table.epoch();
         let (routers, waiting) = (Vec::new(), VecDeque::new());
-        Self { table, epoch, routers, is_filling: false, waiting, timeout, log }
+        Self {
+            table,
+            epoch,
+            routers,
+            is_filling: false,
+            waiting,
+            timeout,
+            log,
+        }
     }
 }
 
@@ -187,10 +200,16 @@ impl TopologyActor {
         if self.is_filling {
             return;
         }
-        let Some((changes, answer)) = self.waiting.pop_front() else { return };
+        let Some((changes, answer)) = self.waiting.pop_front() else {
+            return;
+        };
         self.is_filling = true;
         self.epoch += 1;
-        let round = Round { epoch: self.epoch, changes: changes.into(), answer };
+        let round = Round {
+            epoch: self.epoch,
+            changes: changes.into(),
+            answer,
+        };
         let (me, routers, timeout) = (ctx.address(), self.routers.clone(), self.timeout);
         actix_rt::spawn(async move {
             let result = run_round(&routers, &round, timeout).await;
@@ -216,9 +235,18 @@ async fn run_round(
     }
     // A router that is slow to answer here has the order in its mailbox and cannot lose it: every
     // worker is drained, so the change is safe whenever it takes effect there.
-    let committed = ask_all(routers, CommitFill { epoch, changes: Arc::clone(&round.changes) });
+    let committed = ask_all(
+        routers,
+        CommitFill {
+            epoch,
+            changes: Arc::clone(&round.changes),
+        },
+    );
     let _ = tokio::time::timeout(COMMIT_TIMEOUT, committed).await;
-    Ok(Filled { epoch, held: started.elapsed() })
+    Ok(Filled {
+        epoch,
+        held: started.elapsed(),
+    })
 }
 
 /// Sends an order to every router at the same time and waits for all answers.
@@ -227,8 +255,10 @@ where
     M: Message<Result = ()> + Clone + Send + 'static,
     RouterActor: Handler<M>,
 {
-    let asked: Vec<_> =
-        routers.iter().map(|router| actix_rt::spawn(router.send(order.clone()))).collect();
+    let asked: Vec<_> = routers
+        .iter()
+        .map(|router| actix_rt::spawn(router.send(order.clone())))
+        .collect();
     for answer in asked {
         // An error means that the router is gone, and every request with it.
         let _ = answer.await;

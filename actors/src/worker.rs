@@ -282,6 +282,13 @@ impl BufferGauge {
         self.bytes() > self.bytes_max
     }
 
+    /// True when the clients hold more than they may, and this one at least its equal share: there
+    /// is always one, and nobody below it pays for others.
+    #[must_use]
+    pub fn is_over_because_of(&self, held: usize, clients: usize) -> bool {
+        self.is_over() && held.saturating_mul(clients.max(1)) >= self.bytes_max
+    }
+
     /// Moves a client's share from `before` to `after` bytes.
     pub(crate) fn change(&self, before: usize, after: usize) {
         if after >= before {
@@ -392,3 +399,6 @@ pub(crate) fn tune_socket(io: &TcpStream, keepalive: Duration) -> std::io::Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -193,6 +193,7 @@ pub(crate) fn find(
                 }
             }
         }
+        KeyRule::Sort if args.len() < 2 => return Err(KeysNotFound),
         KeyRule::Sort => {
             keys.push(KeyPosition { index: 1, spec: 0 });
             // Of several destinations Redis takes the last one. SORT_RO has none: there the word

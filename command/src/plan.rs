@@ -129,6 +129,8 @@ fn plan_of(command: &Command, args: &Args<'_>) -> Result<Plan, Rejection> {
             }),
             FanOut::ManySlots(request) => Ok(Plan::FanOut(request)),
         },
+        // The arity in the table has no upper end, and yet Redis refuses a second message.
+        Policy::Local(LocalCommand::Ping) if args.len() > 2 => Err(Rejection::wrong_arity(command)),
         Policy::Local(local) => Ok(Plan::Local(local)),
         Policy::AnyBackend => Ok(Plan::Forward {
             slot: KEYLESS_SLOT,

@@ -160,6 +160,12 @@ impl Rejection {
                 container,
                 b" HELP.",
             ]),
+            // Redis also tells that the transaction, if there is one, has ended.
+            Self::WrongArity { command } if &**command == "exec" => one_line(&[
+                b"EXECABORT Transaction discarded because of: wrong number of arguments for '",
+                command.as_bytes(),
+                b"' command",
+            ]),
             Self::WrongArity { command } => one_line(&[
                 b"ERR wrong number of arguments for '",
                 command.as_bytes(),

@@ -26,8 +26,8 @@ use crate::keys::KeySpec;
 use crate::policy::Policy;
 use crate::policy::table::POLICIES;
 
-/// The buckets of the lookup table; a power of two, more than twice the number of commands.
-const BUCKETS: usize = 1024;
+/// The places of the lookup table; a power of two, more than twice the number of commands.
+const PLACES: usize = 1024;
 
 /// Commands that only read, and still must not be sent to a replica: it may not have the script,
 /// and to touch a key means to touch the primary's.
@@ -37,7 +37,7 @@ const PRIMARY_ONLY: [&str; 2] = ["evalsha_ro", "touch"];
 #[derive(Debug)]
 pub struct CommandTable {
     commands: Vec<Command>,
-    buckets: Box<[Bucket]>,
+    places: Box<[Place]>,
     server_version: String,
     /// The lines of `HELP`, by container.
     pub(crate) help: BTreeMap<String, Vec<String>>,
@@ -45,7 +45,7 @@ pub struct CommandTable {
 
 /// A place of the lookup table.
 #[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
+struct Place {
     name: PackedName,
     command: Option<CommandId>,
 }
@@ -112,10 +112,10 @@ impl CommandTable {
             });
         }
         link_sub_commands(&mut commands);
-        let buckets = buckets(&commands)?;
+        let places = places(&commands)?;
         Ok(Self {
             commands,
-            buckets,
+            places,
             server_version: data.server_version,
             help: data.help,
         })
@@ -126,14 +126,14 @@ impl CommandTable {
     #[inline]
     pub fn lookup(&self, name: &[u8]) -> Option<&Command> {
         let name = PackedName::new(name)?;
-        let mut at = name.hash() % BUCKETS;
+        let mut at = name.hash() % PLACES;
         loop {
-            let bucket = self.buckets.get(at)?;
-            let id = bucket.command?;
-            if bucket.name == name {
+            let place = self.places.get(at)?;
+            let id = place.command?;
+            if place.name == name {
                 return self.commands.get(id.index());
             }
-            at = (at + 1) % BUCKETS;
+            at = (at + 1) % PLACES;
         }
     }
 
@@ -283,9 +283,9 @@ fn link_sub_commands(commands: &mut [Command]) {
     }
 }
 
-fn buckets(commands: &[Command]) -> Result<Box<[Bucket]>, TableError> {
-    let mut buckets = vec![Bucket::default(); BUCKETS];
-    if commands.len() > BUCKETS / 2 {
+fn places(commands: &[Command]) -> Result<Box<[Place]>, TableError> {
+    let mut places = vec![Place::default(); PLACES];
+    if commands.len() > PLACES / 2 {
         return Err(TableError::TooMany);
     }
     for command in commands
@@ -297,20 +297,20 @@ fn buckets(commands: &[Command]) -> Result<Box<[Bucket]>, TableError> {
             part: "name",
         };
         let name = PackedName::new(command.name.as_bytes()).ok_or_else(wrong)?;
-        let mut at = name.hash() % BUCKETS;
-        // Less than half of the buckets are taken, so a free one comes.
-        while let Some(Bucket {
+        let mut at = name.hash() % PLACES;
+        // Less than half of the places are taken, so a free one comes.
+        while let Some(Place {
             command: Some(_), ..
-        }) = buckets.get(at)
+        }) = places.get(at)
         {
-            at = (at + 1) % BUCKETS;
+            at = (at + 1) % PLACES;
         }
-        if let Some(bucket) = buckets.get_mut(at) {
-            *bucket = Bucket {
+        if let Some(place) = places.get_mut(at) {
+            *place = Place {
                 name,
                 command: Some(command.id),
             };
         }
     }
-    Ok(buckets.into_boxed_slice())
+    Ok(places.into_boxed_slice())
 }

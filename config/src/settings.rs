@@ -142,8 +142,8 @@ settings! {
     workers: Count = 0;
     /// Clients connected at once; a further one gets an error and is closed. 0: no client at all.
     proxy_max_clients: Count = 1000;
-    /// Bytes of requests and replies that all clients together may have waiting in the proxy.
-    /// At the limit no request is read until some of them have left.
+    /// Bytes of requests and replies that all clients together may have in the proxy. Beyond it the
+    /// clients that hold the most are closed, never one that holds less than an equal share.
     proxy_max_offheap_size: ByteCount = GB;
     /// Open files the process must be allowed, after it has raised its own limit as far as it may;
     /// with fewer it does not start. 0: no demand.
@@ -188,7 +188,7 @@ settings! {
     /// Bytes of waiting replies above which no further request of that client is read.
     session_output_pause_bytes: ByteCount = MB;
     /// Bytes of waiting replies at which the client is closed.
-    session_output_bytes_max: ByteCount = GB;
+    session_output_bytes_max: ByteCount = 600 * MB;
     /// Period of TCP keepalive towards clients. 0: off.
     session_keepalive_period: Period = Duration::from_secs(75);
     /// Whether a client is closed after a reply that tells of a failure in the proxy itself.
@@ -216,7 +216,8 @@ settings! {
     backend_max_pipeline: Count = 20_480;
     /// Requests that wait for a backend connection; further ones get an error at once.
     backend_waiting_max: Count = 65_536;
-    /// Bytes of requests that wait for a backend connection; further ones get an error at once.
+    /// Bytes of requests that wait for a backend connection, and as many again that it has taken
+    /// and not written; further ones get an error at once.
     backend_waiting_bytes_max: ByteCount = 256 * MB;
     /// The longest time a change of slots may wait for requests under way; then the change is given
     /// up and the slots stay as they were. Longer than `backend_recv_timeout`, within which every

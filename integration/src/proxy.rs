@@ -32,6 +32,7 @@ pub struct ProxyOptions {
     config: String,
     slots: Option<serde_json::Value>,
     arguments: Vec<String>,
+    workers: Option<u32>,
     allowed: Vec<String>,
 }
 
@@ -55,6 +56,13 @@ impl ProxyOptions {
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Sets the number of workers; two without it.
+    #[must_use]
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.workers = Some(workers);
         self
     }
 
@@ -86,7 +94,8 @@ impl ProxyOptions {
         command
             .arg("proxy")
             .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-            .args(["--workers", "2", "--log-format", "json"])
+            .args(["--workers", &self.workers.unwrap_or(2).to_string()])
+            .args(["--log-format", "json"])
             .arg("--config")
             .arg(write(&dir, "proxy.toml", &self.config));
         if let Some(slots) = &self.slots {
@@ -169,10 +178,43 @@ impl KeywayProxy {
         AdminClient::connect(self.admin, "")
     }
 
+    /// A size from `/proc/<pid>/status` in bytes: `VmRSS` for what the proxy occupies now,
+    /// `VmHWM` for the most it ever has.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    #[must_use]
+    pub fn memory_bytes(&self, field: &str) -> usize {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("read {path}: {error}"));
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+            .and_then(|size| size.trim().strip_suffix(" kB")?.parse().ok())
+            .map_or_else(|| panic!("no {field} in {path}"), |kb: usize| kb * 1024)
+    }
+
     /// What the proxy has logged up to now.
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// Waits until the proxy has logged this message.
+    ///
+    /// # Panics
+    /// When it has not at the deadline.
+    pub fn wait_logged(&self, message: &str) {
+        wait_until(&format!("the proxy logs `{message}`"), DEADLINE, || {
+            let lines = self.log.lines();
+            let is_there = lines.iter().any(|line| line.field("msg") == Some(message));
+            if is_there {
+                Ok(())
+            } else {
+                Err("no such line")
+            }
+        });
     }
 
     /// Sends SIGTERM and returns at once: the proxy stops to accept and finishes what it has.
@@ -251,7 +293,11 @@ impl Drop for KeywayProxy {
 }
 
 /// Where the program is.
-fn program() -> PathBuf {
+///
+/// # Panics
+/// When it is not given and cannot be found.
+#[must_use]
+pub fn program() -> PathBuf {
     if let Some(program) = std::env::var_os("KEYWAY_BIN") {
         return program.into();
     }

@@ -93,11 +93,33 @@ impl RawClient {
             let len = reply_len(&self.unread)
                 .map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, reason))?;
             if let Some(len) = len {
-                return Ok(self.unread.drain(..len).collect());
+                let rest = self.unread.split_off(len);
+                return Ok(std::mem::replace(&mut self.unread, rest));
             }
             if self.read_some(&deadline)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
+        }
+    }
+
+    /// Reads this many bytes and passes them on piece by piece, as fast as they come.
+    ///
+    /// # Panics
+    /// When the connection ends or the deadline passes before that.
+    pub fn read_pieces(&mut self, mut len: usize, mut take: impl FnMut(&[u8])) {
+        let deadline = Deadline::after(self.deadline);
+        while len > 0 {
+            if self.unread.is_empty() {
+                match self.read_some(&deadline) {
+                    Ok(0) => panic!("the connection ended {len} bytes too early"),
+                    Ok(_) => {}
+                    Err(error) => panic!("read {len} more bytes: {error}"),
+                }
+            }
+            let rest = self.unread.split_off(len.min(self.unread.len()));
+            take(&self.unread);
+            len -= self.unread.len();
+            self.unread = rest;
         }
     }
 
@@ -192,7 +214,8 @@ impl RawClient {
             }
             other => other?,
         };
-        self.unread.extend(chunk.iter().take(read));
+        self.unread
+            .extend_from_slice(chunk.get(..read).unwrap_or_default());
         Ok(read)
     }
 }

@@ -136,7 +136,22 @@ fn a_web_browser_is_hung_up_on() {
     check_closed(&[
         b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET key value\r\n",
         b"Host: localhost\r\nSET key value\r\n",
+        b"*2\r\n$4\r\npost\r\n$1\r\n/\r\n",
     ]);
+}
+
+#[test]
+fn nothing_that_a_web_browser_sends_is_executed_and_the_log_tells_of_it() {
+    let server = RedisServer::start();
+    let proxy = KeywayProxy::options()
+        .config("session_auth = \"secret\"")
+        .over([&server])
+        .start();
+    let mut browser = proxy.client();
+    browser.send("POST / HTTP/1.1\r\nHost: localhost\r\n\r\nAUTH secret\r\nSET key value\r\n");
+    browser.expect_closed();
+    proxy.wait_logged("client closed: it speaks HTTP, perhaps a web page attacks");
+    assert_eq!(server.client().text(&["DBSIZE"]), ":0\r\n");
 }
 
 #[test]
@@ -234,6 +249,8 @@ fn a_bulk_that_was_only_announced_costs_no_memory() {
         client.send("*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$536870912\r\nbegin");
     }
     assert_eq!(groups.client().text(&["PING"]), "+PONG\r\n");
+    let memory = groups.proxy.memory_bytes("VmHWM");
+    assert!(memory < 200 * 1024 * 1024, "{memory} bytes");
     for client in &mut clients {
         client.close_write();
         client.expect_closed();

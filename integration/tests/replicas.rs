@@ -3,7 +3,10 @@
 //! The slots come from a file with `replica_groups`. Which server answered is read from the
 //! servers' own command counts.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use integration::groups::{Group, wait_reply};
+use integration::raw_client::encode;
 use integration::{DEADLINE, KeywayProxy, RedisServer, TwoGroups, wait_until};
 
 const READS: u64 = 50;
@@ -64,11 +67,16 @@ fn multi_key_reads_go_to_the_replicas_of_both_groups() {
         wait_reads(&groups, group, replica, (0, READS));
     }
     let keys = Group::BOTH.map(|group| group.key("key"));
-    let values = groups.client().text(&["MGET", &keys[0], &keys[1]]);
-    assert_eq!(values, "*2\r\n$5\r\nvalue\r\n$5\r\nvalue\r\n");
-    for group in Group::BOTH {
-        let primary = groups.primary(group);
-        assert_eq!(primary.calls("mget"), 0, "{group:?}");
+    // A worker's first read opens its connections to the replicas; until then primaries serve it.
+    wait_until("a read of replicas alone", DEADLINE, || {
+        let before = Group::BOTH.map(|group| groups.primary(group).calls("mget"));
+        let values = groups.client().text(&["MGET", &keys[0], &keys[1]]);
+        assert_eq!(values, "*2\r\n$5\r\nvalue\r\n$5\r\nvalue\r\n");
+        let after = Group::BOTH.map(|group| groups.primary(group).calls("mget"));
+        if after == before { Ok(()) } else { Err(after) }
+    });
+    for replica in &groups.replicas {
+        assert!(replica.calls("mget") > 0);
     }
 }
 
@@ -84,7 +92,9 @@ fn primary_only_leaves_the_replicas_alone() {
 
 #[test]
 fn a_dead_replica_is_replaced_by_its_primary() {
-    let options = KeywayProxy::options().allow_log("backend");
+    let options = KeywayProxy::options()
+        .allow_log("\"backend is down\"")
+        .allow_log("\"backend connection lost\"");
     let mut groups = TwoGroups::with_replicas(options, &RedisServer::options());
     write_everywhere(&groups);
     wait_reads(&groups, Group::One, &groups.replicas[0], (0, READS));
@@ -100,13 +110,55 @@ fn a_dead_replica_is_replaced_by_its_primary() {
 }
 
 #[test]
+fn a_replica_that_dies_under_load_costs_no_read() {
+    // Goal: reads that a dying replica has taken are read from the primary instead. Method: the
+    // replica is killed between the pipelines of clients that never stop reading.
+    let options = KeywayProxy::options()
+        .allow_log("\"backend is down\"")
+        .allow_log("\"backend connection lost\"");
+    let mut groups = TwoGroups::with_replicas(options, &RedisServer::options());
+    write_everywhere(&groups);
+    wait_reads(&groups, Group::One, &groups.replicas[0], (0, READS));
+    let get = encode(&["GET", &Group::One.key("key")]);
+    let is_over = AtomicBool::new(false);
+    let pipelines = AtomicU64::new(0);
+    let wait_pipelines = |more: u64| {
+        let wanted = pipelines.load(Ordering::Relaxed) + more;
+        wait_until("pipelines of reads", DEADLINE, || {
+            let seen = pipelines.load(Ordering::Relaxed);
+            if seen >= wanted { Ok(()) } else { Err(seen) }
+        });
+    };
+    let clients: Vec<_> = (0..8).map(|_| groups.client()).collect();
+    std::thread::scope(|scope| {
+        for mut client in clients {
+            let (get, is_over, pipelines) = (&get, &is_over, &pipelines);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    client.send(get.repeat(100));
+                    let values = client.read_replies(100);
+                    assert!(
+                        values == b"$5\r\nvalue\r\n".repeat(100),
+                        "{}",
+                        values.escape_ascii()
+                    );
+                    pipelines.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        wait_pipelines(50);
+        groups.replicas[0].kill();
+        wait_pipelines(50);
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn a_replica_without_its_primary_is_skipped_until_it_is_in_sync_again() {
     // Goal: `-MASTERDOWN` of a replica sends reads to the primary, and the replica is used again
     // once it is well. Method: the replica is told to follow a port where nobody listens.
     let replica = RedisServer::options().option("replica-serve-stale-data", "no");
-    let options = KeywayProxy::options()
-        .config("backend_ping_period = \"1s\"")
-        .allow_log("backend");
+    let options = KeywayProxy::options().config("backend_ping_period = \"1s\"");
     let groups = TwoGroups::with_replicas(options, &replica);
     write_everywhere(&groups);
     let replica = &groups.replicas[0];
@@ -126,9 +178,7 @@ fn a_replica_without_its_primary_is_skipped_until_it_is_in_sync_again() {
 fn a_loading_replica_is_skipped_until_it_has_loaded() {
     // Goal: `-LOADING` of a replica sends reads to the primary. Method: the replica syncs anew and
     // loads slowly, with a delay for each key and short turns for its clients in between.
-    let options = KeywayProxy::options()
-        .config("backend_ping_period = \"1s\"")
-        .allow_log("backend");
+    let options = KeywayProxy::options().config("backend_ping_period = \"1s\"");
     let replica = RedisServer::options().option("loading-process-events-interval-bytes", "1024");
     let groups = TwoGroups::with_replicas(options, &replica);
     write_everywhere(&groups);

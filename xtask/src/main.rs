@@ -4,6 +4,7 @@
 
 mod gen_commands;
 mod gen_docs;
+mod tidy;
 
 use clap::Parser;
 use clap::Subcommand;
@@ -22,11 +23,14 @@ enum Task {
     GenCommands(gen_commands::Options),
     /// Writes `docs/commands.md` from the command table.
     GenDocs(gen_docs::Options),
+    /// Checks the rules of the repository that no other tool checks.
+    Tidy,
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::GenCommands(options) => gen_commands::run(&options),
         Task::GenDocs(options) => gen_docs::run(&options),
+        Task::Tidy => tidy::run(),
     }
 }

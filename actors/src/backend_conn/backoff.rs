@@ -84,9 +84,7 @@ mod tests {
     #[test]
     fn endless_failures_do_not_overflow() {
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(5));
-        for _ in 0..10_000 {
-            let delay = backoff.next(7);
-            assert!(delay.is_none_or(|delay| delay <= Duration::from_secs(5)), "{delay:?}");
-        }
+        let last = (0..10_000).fold(None, |_, _| backoff.next(7));
+        assert!(last.is_some_and(|delay| delay <= Duration::from_secs(5)));
     }
 }

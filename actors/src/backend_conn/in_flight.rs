@@ -129,7 +129,9 @@ impl<S> InFlight<S> {
 
     /// The front request has its whole reply. Returns its run when that was the last of it.
     pub(super) fn answer_front(&mut self) -> Option<Run<S>> {
-        let Some(Entry::Run(run)) = self.entries.front_mut() else { return None };
+        let Some(Entry::Run(run)) = self.entries.front_mut() else {
+            return None;
+        };
         let request = run.requests.get(run.answered)?;
         self.requests -= 1;
         self.bytes -= request.len as usize;
@@ -137,7 +139,9 @@ impl<S> InFlight<S> {
         if run.answered < run.requests.len() {
             return None;
         }
-        let Some(Entry::Run(run)) = self.entries.pop_front() else { return None };
+        let Some(Entry::Run(run)) = self.entries.pop_front() else {
+            return None;
+        };
         self.drop_fallen();
         Some(run)
     }

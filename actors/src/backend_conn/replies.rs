@@ -240,11 +240,9 @@ impl BackendConnActor {
         }
     }
 
-    /// The reply to a keepalive, or to the question whether a stale replica has recovered.
+    /// The reply to a keepalive, or to the read that asks whether a stale replica has recovered.
     fn take_own_reply(&self, reply: &[u8]) {
-        let holds = |needle: &[u8]| reply.windows(needle.len()).any(|window| window == needle);
-        let is_recovered =
-            reply.starts_with(b"$") && !holds(b"loading:1") && !holds(b"master_link_status:down");
+        let is_recovered = !reply.starts_with(b"-LOADING") && !reply.starts_with(b"-MASTERDOWN");
         if self.status.state() == ConnState::Stale && is_recovered {
             info!(self.worker.log, "replica serves reads again";
                 "backend" => %self.status.target.addr, "worker" => self.worker.index);

@@ -5,8 +5,11 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::ForwardBatch;
 use super::fence::FenceToken;
+use crate::io::WAITING_COPY_BYTES_MAX;
 
 /// What waits.
 pub(super) enum Waiter {
@@ -49,14 +52,18 @@ impl Waiting {
     }
 
     /// Keeps a batch, or hands it back when there is no room.
-    pub(super) fn push(&mut self, batch: ForwardBatch) -> Result<(), ForwardBatch> {
+    pub(super) fn push(&mut self, mut batch: ForwardBatch) -> Result<(), ForwardBatch> {
+        let batch_bytes = bytes_of(&batch);
         let requests = self.requests + batch.requests.len();
-        let bytes = self.bytes + bytes_of(&batch);
+        let bytes = self.bytes + batch_bytes;
         if requests > self.requests_max || bytes > self.bytes_max {
             return Err(batch);
         }
         self.requests = requests;
         self.bytes = bytes;
+        if batch_bytes <= WAITING_COPY_BYTES_MAX {
+            copy_out(&mut batch);
+        }
         self.waiters.push_back(Waiter::Batch(batch));
         Ok(())
     }
@@ -76,6 +83,25 @@ impl Waiting {
     }
 }
 
+/// Copies a small batch out of the read that it came in, whose memory it would hold.
+fn copy_out(batch: &mut ForwardBatch) {
+    let mut data = Vec::new();
+    for request in &mut batch.requests {
+        let source = if request.is_in_parts {
+            &batch.parts
+        } else {
+            &batch.data
+        };
+        let range = request.start as usize..request.start as usize + request.len as usize;
+        // The batch is small, so positions in it fit.
+        request.start = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        request.is_in_parts = false;
+        data.extend_from_slice(source.get(range).unwrap_or_default());
+    }
+    batch.data = Bytes::from(data);
+    batch.parts = Bytes::new();
+}
+
 fn bytes_of(batch: &ForwardBatch) -> usize {
     batch
         .requests
@@ -83,3 +109,6 @@ fn bytes_of(batch: &ForwardBatch) -> usize {
         .map(|request| request.len as usize)
         .sum()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use super::*;
 
 const ALL: [RequestFailure; 10] = [
@@ -37,8 +39,32 @@ fn a_text_for_clients_is_one_line_with_a_known_prefix() {
     for failure in ALL {
         let text = failure.to_client();
         assert!(
-            (text.starts_with("ERR ") || text.starts_with("TRYAGAIN ")) && !text.contains(['\r', '\n']),
+            (text.starts_with("ERR ") || text.starts_with("TRYAGAIN "))
+                && !text.contains(['\r', '\n']),
             "`{text}`"
         );
     }
+}
+
+#[test]
+fn each_close_reason_has_a_label_of_its_own() {
+    let reasons = [
+        CloseReason::ByClient,
+        CloseReason::AfterReply,
+        CloseReason::Idle,
+        CloseReason::PartialRequest,
+        CloseReason::SlowReader,
+        CloseReason::OutputLimit,
+        CloseReason::BufferLimit,
+        CloseReason::Http,
+        CloseReason::Killed,
+        CloseReason::BrokenReply,
+        CloseReason::NoReply,
+        CloseReason::Shutdown,
+        CloseReason::BreakOnFailure,
+    ];
+    let labels: HashSet<_> = reasons.map(CloseReason::label).into();
+    assert_eq!(labels.len(), reasons.len());
+    let is_label = |label: &&str| label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    assert!(labels.iter().all(is_label), "{labels:?}");
 }

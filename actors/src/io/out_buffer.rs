@@ -23,6 +23,10 @@ use tokio::io::AsyncWrite;
 /// reference count and its own entry of the vectored write.
 const COPY_BYTES_MAX: usize = 4 * 1024;
 
+/// What has to wait is copied up to this size: a slice would hold the whole chunk that it was read
+/// into (`read_arena`), at most six times as much as what is kept.
+pub(crate) const WAITING_COPY_BYTES_MAX: usize = 32 * 1024;
+
 /// The most pieces that one vectored write takes.
 const SLICES_MAX: usize = 32;
 
@@ -37,6 +41,8 @@ pub(crate) struct OutBuffer {
     tail: Vec<u8>,
     /// How much of `tail` is written. Only above 0 while `segments` is empty.
     tail_written: usize,
+    /// The socket was full at the last flush: what comes now has to wait.
+    is_stalled: bool,
 }
 
 impl OutBuffer {
@@ -62,7 +68,7 @@ impl OutBuffer {
 
     /// Appends a shared piece: copied when small, kept when large.
     pub(crate) fn push(&mut self, bytes: &Bytes) {
-        if bytes.len() <= COPY_BYTES_MAX {
+        if bytes.len() <= self.copy_bytes_max() {
             self.tail.extend_from_slice(bytes);
             return;
         }
@@ -74,9 +80,19 @@ impl OutBuffer {
     /// Appends a range of a shared piece: copied when small, kept when large.
     pub(crate) fn push_range(&mut self, bytes: &Bytes, range: Range<usize>) {
         match bytes.get(range.clone()) {
-            Some(small) if small.len() <= COPY_BYTES_MAX => self.tail.extend_from_slice(small),
+            Some(small) if small.len() <= self.copy_bytes_max() => {
+                self.tail.extend_from_slice(small);
+            }
             Some(_) => self.push(&bytes.slice(range)),
             None => debug_assert!(false, "a range lies within its bytes"),
+        }
+    }
+
+    fn copy_bytes_max(&self) -> usize {
+        if self.is_stalled {
+            WAITING_COPY_BYTES_MAX
+        } else {
+            COPY_BYTES_MAX
         }
     }
 
@@ -95,6 +111,10 @@ impl OutBuffer {
         self.tail_written = (self.tail_written + count).min(self.tail.len());
         if self.tail_written == self.tail.len() {
             self.tail.clear();
+            self.tail_written = 0;
+        } else if self.tail_written >= TAIL_CAPACITY_KEPT.max(self.tail.len() / 2) {
+            // Or a reader that is always a little behind would keep all that it has ever read.
+            self.tail.drain(..self.tail_written);
             self.tail_written = 0;
         }
     }
@@ -128,9 +148,13 @@ impl OutBuffer {
                     written += count;
                 }
                 Poll::Ready(Err(error)) => return (written, Poll::Ready(Err(error))),
-                Poll::Pending => return (written, Poll::Pending),
+                Poll::Pending => {
+                    self.is_stalled = true;
+                    return (written, Poll::Pending);
+                }
             }
         }
+        self.is_stalled = false;
         (written, Poll::Ready(Ok(())))
     }
 

@@ -9,11 +9,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-/// Size of a chunk: a 64 KB value and its header come in one read.
-const CHUNK_BYTES: usize = 128 * 1024;
+/// Size of a chunk: two reads of a 64 KB value.
+const CHUNK_BYTES: usize = 192 * 1024;
 
-/// The least spare room that a read is offered. Less would cut pipelines into many small reads.
-pub(crate) const SPARE_BYTES_MIN: usize = 32 * 1024;
+/// The least spare room that a read is offered: a 64 KB value and its header come in one read, and
+/// so need not be put together from two.
+pub(crate) const SPARE_BYTES_MIN: usize = 72 * 1024;
 
 /// The chunk that the next read goes into.
 #[derive(Debug, Default)]
@@ -26,7 +27,8 @@ impl ReadArena {
     /// that begins with `carried`, the unfinished end of the last read of this socket.
     pub(crate) fn begin(&mut self, carried: &[u8]) -> &mut BytesMut {
         let wanted = carried.len() + SPARE_BYTES_MIN;
-        if self.chunk.capacity() < wanted {
+        // A chunk that nobody points into any more is used again from its beginning.
+        if self.chunk.capacity() < wanted && !self.chunk.try_reclaim(wanted) {
             self.chunk = BytesMut::with_capacity(CHUNK_BYTES.max(wanted));
         }
         self.chunk.extend_from_slice(carried);

@@ -65,14 +65,23 @@ impl Routes {
         let mut routes = Vec::new();
         let mut by_slot = vec![OFFLINE; SLOTS].into_boxed_slice();
         for ((_, assignment), entry) in table.assignments().zip(by_slot.iter_mut()) {
-            let Some(primary) = &assignment.primary else { continue };
+            let Some(primary) = &assignment.primary else {
+                continue;
+            };
             let backends = (primary, replica_groups(assignment, is_primary_only));
-            let index = seen.iter().rposition(|known| *known == backends).unwrap_or_else(|| {
-                routes.push(Route::compile(backends, &mut index_of));
-                seen.push(backends);
-                seen.len() - 1
-            });
-            *entry = if assignment.is_locked { HELD } else { RouteIndex::from_index(index).0 };
+            let index = seen
+                .iter()
+                .rposition(|known| *known == backends)
+                .unwrap_or_else(|| {
+                    routes.push(Route::compile(backends, &mut index_of));
+                    seen.push(backends);
+                    seen.len() - 1
+                });
+            *entry = if assignment.is_locked {
+                HELD
+            } else {
+                RouteIndex::from_index(index).0
+            };
         }
         Self { by_slot, routes }
     }
@@ -96,7 +105,9 @@ impl Routes {
 
     /// The primary of a route that `of_slot` gave.
     pub(super) fn primary(&self, route: RouteIndex) -> BackendIndex {
-        self.routes.get(route.index()).map_or(BackendIndex(usize::MAX), |route| route.primary)
+        self.routes
+            .get(route.index())
+            .map_or(BackendIndex(usize::MAX), |route| route.primary)
     }
 
     /// Whether reads of a route may go to a replica at all.
@@ -106,7 +117,9 @@ impl Routes {
 
     /// The replica groups of a route, in the order of preference.
     pub(super) fn replica_groups(&self, route: RouteIndex) -> &[Vec<BackendIndex>] {
-        self.routes.get(route.index()).map_or(&[], |route| &route.replica_groups)
+        self.routes
+            .get(route.index())
+            .map_or(&[], |route| &route.replica_groups)
     }
 
     /// One replica of a route.
@@ -135,11 +148,23 @@ impl Route {
         let mut reader = |addr: &BackendAddr| {
             // The primary may be one of its readers (Codis' `replica_group` flag on it); it then
             // shares the primary's connection.
-            index_of(addr, if addr == primary { Role::Primary } else { Role::Replica })
+            index_of(
+                addr,
+                if addr == primary {
+                    Role::Primary
+                } else {
+                    Role::Replica
+                },
+            )
         };
-        let replica_groups =
-            groups.iter().map(|group| group.iter().map(&mut reader).collect()).collect();
-        Self { primary: index_of(primary, Role::Primary), replica_groups }
+        let replica_groups = groups
+            .iter()
+            .map(|group| group.iter().map(&mut reader).collect())
+            .collect();
+        Self {
+            primary: index_of(primary, Role::Primary),
+            replica_groups,
+        }
     }
 }
 
@@ -148,5 +173,9 @@ pub(super) fn replica_groups(
     assignment: &SlotAssignment,
     is_primary_only: bool,
 ) -> &[Vec<BackendAddr>] {
-    if is_primary_only { &[] } else { &assignment.replica_groups }
+    if is_primary_only {
+        &[]
+    } else {
+        &assignment.replica_groups
+    }
 }

@@ -131,7 +131,8 @@ impl SessionActor {
     }
 
     fn kill_clients(&mut self, ticket: Ticket, args: &Args<'_>) {
-        let (filter, is_old_form) = match kill_filter(args, self.record.id) {
+        let configured_user = &self.worker.settings.session_credentials.user;
+        let (filter, is_old_form) = match kill_filter(args, self.record.id, configured_user) {
             Ok(parsed) => parsed,
             Err(error) => return self.settle_error(ticket, &error),
         };
@@ -214,7 +215,11 @@ fn list_filter(args: &Args<'_>) -> Result<ClientFilter, String> {
 }
 
 /// `CLIENT KILL addr`, or `CLIENT KILL filter value...`. Says which form it is.
-fn kill_filter(args: &Args<'_>, own_id: u64) -> Result<(ClientFilter, bool), String> {
+fn kill_filter(
+    args: &Args<'_>,
+    own_id: u64,
+    configured_user: &str,
+) -> Result<(ClientFilter, bool), String> {
     let mut filter = ClientFilter::default();
     let as_text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if args.len() == 3 {
@@ -237,7 +242,11 @@ fn kill_filter(args: &Args<'_>, own_id: u64) -> Result<(ClientFilter, bool), Str
         } else if name.eq_ignore_ascii_case(b"LADDR") {
             filter.local = Some(as_text(value));
         } else if name.eq_ignore_ascii_case(b"USER") {
-            filter.user = Some(as_text(value));
+            let user = as_text(value);
+            if user.is_empty() || !["default", configured_user].contains(&user.as_str()) {
+                return Err(format!("ERR No such user '{user}'"));
+            }
+            filter.user = Some(user);
         } else if name.eq_ignore_ascii_case(b"SKIPME") {
             is_sparing = value.eq_ignore_ascii_case(b"yes");
             if !is_sparing && !value.eq_ignore_ascii_case(b"no") {

@@ -26,18 +26,27 @@ impl SessionActor {
 
     pub(super) fn config_get(&mut self, ticket: Ticket, args: &Args<'_>) {
         let parameters = config_parameters(&self.worker.shared);
-        let found: Vec<_> = parameters
-            .iter()
-            .filter(|(name, _)| {
-                args.iter()
+        let mut found: Vec<(&[u8], &str)> = Vec::new();
+        for (name, value) in &parameters {
+            let name = name.as_bytes();
+            // A parameter is called as the client called it, who looks it up so in the reply.
+            let given = args
+                .iter()
+                .skip(2)
+                .find(|given| given.eq_ignore_ascii_case(name));
+            let is_found = given.is_some()
+                || args
+                    .iter()
                     .skip(2)
-                    .any(|pattern| glob_matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
-            })
-            .collect();
+                    .any(|pattern| glob_matches(&pattern.to_ascii_lowercase(), name));
+            if is_found {
+                found.push((given.unwrap_or(name), value));
+            }
+        }
         self.settle_with(ticket, |out| {
             encode::array_header(out, found.len() * 2);
             for (name, value) in found {
-                encode::bulk(out, name.as_bytes());
+                encode::bulk(out, name);
                 encode::bulk(out, value.as_bytes());
             }
         });

@@ -87,23 +87,36 @@ impl SessionActor {
     fn reset(&mut self, ticket: Ticket) {
         let settings = std::sync::Arc::clone(&self.worker.settings);
         self.set_authenticated(settings.session_credentials.password.is_empty());
-        self.record.database.set(settings.database_initial);
+        self.change_database(settings.database_initial);
         *self.record.name.borrow_mut() = "".into();
         self.reply_mode = ReplyMode::On;
+        self.window.unmute(ticket);
         self.settle_with(ticket, |out| encode::simple_string(out, "RESET"));
+    }
+
+    fn change_database(&mut self, database: u16) {
+        // ORDER: each database has backend connections of its own, and MOVE and COPY write to
+        // another one than they are sent on. What follows waits until all before it is answered.
+        if self.record.database.replace(database) != database {
+            self.waits_for_replies = true;
+        }
     }
 
     fn select(&mut self, ticket: Ticket, args: &Args<'_>) {
         let databases = self.worker.settings.config.backend_number_databases;
         let index = args.get(1).and_then(parse_integer);
-        match index.map(usize::try_from) {
-            None => self.settle_error(ticket, text::INVALID_DB),
-            Some(Ok(index)) if index < databases => {
-                // At most as many databases as the configuration allows, which fits.
-                self.record.database.set(u16::try_from(index).unwrap_or(0));
+        let Some(index) = index else {
+            return self.settle_error(ticket, text::NOT_INTEGER);
+        };
+        if i32::try_from(index).is_err() {
+            return self.settle_error(ticket, text::NOT_INTEGER_32);
+        }
+        match u16::try_from(index) {
+            Ok(database) if usize::from(database) < databases => {
+                self.change_database(database);
                 self.settle_ok(ticket);
             }
-            Some(_) => self.settle_error(ticket, text::DB_OUT_OF_RANGE),
+            _ => self.settle_error(ticket, text::DB_OUT_OF_RANGE),
         }
     }
 

@@ -12,14 +12,33 @@ use tokio_util::io::poll_read_buf;
 
 use super::{Phase, SessionActor};
 use crate::client_error::CloseReason;
-use crate::io::read_arena::SPARE_BYTES_MIN;
 
 /// Reads of one turn; then other clients of the worker get theirs.
 const READS_PER_TURN: usize = 4;
 
 /// Room beyond the end of a large request. A read that fills its buffer must be followed by
 /// another one to learn that there is no more; with this room that one is seldom needed.
-pub(super) const READ_AHEAD_BYTES: usize = 1024;
+const READ_AHEAD_BYTES: usize = 1024;
+
+/// The rest of a request from this size on is read straight into a buffer of its own; what has come
+/// of a smaller one is copied once more, in front of the next read.
+const LARGE_REQUEST_BYTES: usize = 16 * 1024;
+
+/// A client that only announces a large request gets memory for this much of it; one that has sent
+/// as much, for all of it.
+const RESERVED_BYTES_MAX: usize = 1024 * 1024;
+
+/// How much room to reserve for a request of which so much has come and so much is missing. In two
+/// steps, so that at most the first megabyte of a large request is moved.
+pub(super) fn reservation(come: usize, missing: usize) -> usize {
+    let is_trusted = come >= RESERVED_BYTES_MAX;
+    let reserved = if is_trusted {
+        missing
+    } else {
+        missing.min(RESERVED_BYTES_MAX)
+    };
+    reserved + READ_AHEAD_BYTES
+}
 
 pub(super) struct Pump;
 
@@ -89,6 +108,7 @@ impl SessionActor {
     pub(super) fn may_enter(&self) -> bool {
         self.phase == Phase::Open
             && self.window.has_room()
+            && (!self.waits_for_replies || self.window.is_empty())
             && self.output_bytes() < self.worker.settings.config.session_output_pause_bytes
     }
 
@@ -122,10 +142,11 @@ impl SessionActor {
     /// straight into the session's own buffer. Gives the bytes from the start of a request on, or
     /// nothing while a large request is still incomplete.
     fn poll_read(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Bytes>, CloseReason>> {
-        let is_large = self.input.len() + self.input_missing > SPARE_BYTES_MIN;
+        let is_large = self.input.len() + self.input_missing > LARGE_REQUEST_BYTES;
         let io = Pin::new(&mut self.io);
         let (read, data) = if is_large {
-            self.input.reserve(self.input_missing + READ_AHEAD_BYTES);
+            self.input
+                .reserve(reservation(self.input.len(), self.input_missing));
             (poll_read_buf(io, cx, &mut self.input), None)
         } else {
             let mut arena = self.worker.arena.borrow_mut();

@@ -40,6 +40,8 @@ pub(crate) struct ClientRecord {
     pub(crate) progress_ms: Cell<u64>,
     /// Reply bytes that the client has not taken.
     pub(crate) unsent_bytes: Cell<usize>,
+    /// Bytes of requests and replies that it holds in the proxy, as the buffer gauge knows them.
+    pub(crate) held_bytes: Cell<usize>,
     /// When the client last took bytes, or they began to wait.
     pub(crate) write_ms: Cell<u64>,
     /// When the last reply to a client that is being closed was sent.
@@ -64,6 +66,7 @@ impl ClientRecord {
             in_flight: Cell::default(),
             progress_ms: Cell::new(now_ms),
             unsent_bytes: Cell::default(),
+            held_bytes: Cell::default(),
             write_ms: Cell::new(now_ms),
             lingering_ms: Cell::default(),
         }

@@ -11,7 +11,7 @@ use resp::ProtocolError;
 use resp::request::{Framed, Span};
 use slog::info;
 
-use super::pump::READ_AHEAD_BYTES;
+use super::pump::reservation;
 use super::{Phase, ReplyMode, SessionActor, access};
 use crate::client_error::{CloseReason, text};
 use crate::router::{RouteBatch, RouteRequest};
@@ -79,7 +79,7 @@ impl SessionActor {
     }
 
     fn keep_incomplete(&mut self, rest: &[u8], missing: usize) {
-        let mut input = BytesMut::with_capacity(rest.len() + missing + READ_AHEAD_BYTES);
+        let mut input = BytesMut::with_capacity(rest.len() + reservation(rest.len(), missing));
         input.extend_from_slice(rest);
         self.input = input;
         self.input_missing = missing;
@@ -126,6 +126,7 @@ impl SessionActor {
         let offset = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
         let (start, len) = (offset(start), offset(frame.len()));
         let is_muted = self.is_muted();
+        self.waits_for_replies = false;
         let ticket = self.window.enter(len, is_muted);
         if !self.is_authenticated && access::needs_authentication(&planned) {
             worker.counters.rejected_total.add(1);

@@ -21,14 +21,17 @@
 //! once. S-3 `request_bytes` is the sum over the entries. S-4 once a piece of a reply has left,
 //! nothing but the rest of that reply follows it.
 
+mod pieces;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use command::Merge;
 
 use crate::client_error::RequestFailure;
-use crate::io::OutBuffer;
+use crate::io::{OutBuffer, detached};
+use pieces::{Merging, Segments};
 
 /// The place of a request in its session, as a wrapping sequence number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,22 +95,6 @@ enum EntryState {
     Merging(Box<Merging>),
 }
 
-#[derive(Debug, Default)]
-struct Segments {
-    pieces: Vec<Bytes>,
-    len: usize,
-    is_whole: bool,
-}
-
-#[derive(Debug)]
-struct Merging {
-    merge: Merge,
-    /// Beginnings of part replies that came in pieces, by part.
-    begun: Vec<(u16, BytesMut)>,
-    len: usize,
-    is_whole: bool,
-}
-
 /// The requests of a session without a reply, in order.
 #[derive(Debug)]
 pub(crate) struct ReplyWindow {
@@ -157,6 +144,12 @@ impl ReplyWindow {
         self.entries.is_empty()
             || (self.entries.len() < self.limits.requests_max
                 && self.request_bytes < self.limits.bytes_max)
+    }
+
+    /// Bytes of the requests without a reply.
+    #[must_use]
+    pub(crate) fn request_bytes(&self) -> usize {
+        self.request_bytes
     }
 
     /// Bytes of replies that cannot leave yet.
@@ -284,7 +277,7 @@ impl ReplyWindow {
                 }
             }
             EntryState::Merging(merging) => {
-                merging.settle(part, piece, kept(data, range));
+                merging.settle(part, piece, detached(data, range));
                 let is_done = merging.is_whole;
                 self.segment_bytes += len;
                 if is_done && is_head {
@@ -299,12 +292,12 @@ impl ReplyWindow {
             }
             EntryState::Waiting => {
                 let mut segments = Segments::default();
-                segments.add(piece, kept(data, range));
+                segments.add(piece, detached(data, range));
                 entry.state = EntryState::Segments(Box::new(segments));
                 self.segment_bytes += len;
             }
             EntryState::Segments(segments) => {
-                segments.add(piece, kept(data, range));
+                segments.add(piece, detached(data, range));
                 self.segment_bytes += len;
             }
             // S-2: a second reply for a settled request; the first one stands.
@@ -435,56 +428,6 @@ impl ReplyWindow {
             }
         }
         self.held = held;
-    }
-}
-
-impl Segments {
-    fn add(&mut self, piece: Piece, bytes: Bytes) {
-        debug_assert!(!self.is_whole, "S-2: a piece after the last one");
-        self.len += bytes.len();
-        self.pieces.push(bytes);
-        self.is_whole = piece != Piece::More;
-    }
-}
-
-impl Merging {
-    fn settle(&mut self, part: u16, piece: Piece, bytes: Bytes) {
-        self.len += bytes.len();
-        let begun = self
-            .begun
-            .iter()
-            .position(|(begun_part, _)| *begun_part == part);
-        let whole = match (piece, begun) {
-            (Piece::Whole, _) | (Piece::Last, None) => Some(bytes),
-            (Piece::More, None) => {
-                self.begun.push((part, BytesMut::from(&bytes[..])));
-                None
-            }
-            (Piece::More, Some(index)) => {
-                if let Some((_, reply)) = self.begun.get_mut(index) {
-                    reply.extend_from_slice(&bytes);
-                }
-                None
-            }
-            (Piece::Last, Some(index)) => {
-                let (_, mut reply) = self.begun.swap_remove(index);
-                reply.extend_from_slice(&bytes);
-                Some(reply.freeze())
-            }
-        };
-        if let Some(reply) = whole {
-            self.is_whole = self.merge.settle(usize::from(part), reply);
-        }
-    }
-}
-
-/// A piece that must wait: a copy when it is small, since a slice would keep the whole memory of
-/// the read that it came with.
-fn kept(data: &Bytes, range: Range<usize>) -> Bytes {
-    match data.get(range.clone()) {
-        Some(small) if small.len() <= HELD_BYTES_MAX => Bytes::copy_from_slice(small),
-        Some(_) => data.slice(range),
-        None => Bytes::new(),
     }
 }
 

@@ -13,7 +13,7 @@ use actors::supervisor::SupervisorActor;
 use actors::worker::{Credentials, Settings, Shared};
 use command::CommandTable;
 use config::Config;
-use routing::{BackendAddr, SlotTable};
+use routing::{BackendAddr, SlotAssignment, SlotId, SlotTable};
 use slog::{Discard, Logger, o};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,27 +36,46 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// A proxy in front of so many backends.
+    /// A proxy in front of so many backends, the slots spread over them.
     pub(crate) async fn start(backends: usize, config: Config) -> Self {
-        let mut listeners = Vec::new();
-        let mut primaries: Vec<BackendAddr> = Vec::new();
-        for _ in 0..backends {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            primaries.push(listener.local_addr().unwrap().to_string().parse().unwrap());
-            listeners.push(listener);
-        }
-        let table = SlotTable::spread(&primaries).unwrap();
+        let (listeners, addrs) = bind(backends).await;
+        Self::with_table(listeners, &SlotTable::spread(&addrs).unwrap(), config).await
+    }
+
+    /// A proxy in front of a primary, backend 0, and its replica, backend 1.
+    pub(crate) async fn start_with_replica(config: Config) -> Self {
+        let (listeners, addrs) = bind(2).await;
+        let assignment = SlotAssignment {
+            primary: addrs.first().cloned(),
+            group: 1,
+            replica_groups: vec![addrs[1..].to_vec()],
+            ..SlotAssignment::default()
+        };
+        let mut table = SlotTable::offline();
+        let all = SlotId::all().map(|slot| (slot, assignment.clone()));
+        table.fill(1, all).unwrap();
+        Self::with_table(listeners, &table, config).await
+    }
+
+    async fn with_table(backends: Vec<TcpListener>, table: &SlotTable, config: Config) -> Self {
         let clients = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = clients.local_addr().unwrap();
         let commands = CommandTable::load().unwrap();
         let shared = Arc::new(Shared::new(settings(config), commands, 1, addr));
+        shared.lifecycle.go_online();
         let log = Logger::root(Discard, o!());
         let stats = StatsActor::new(Arc::clone(&shared)).start();
         let supervisor =
-            SupervisorActor::new(0, Arc::clone(&shared), table, stats.clone(), &log).start();
+            SupervisorActor::new(0, Arc::clone(&shared), table.clone(), stats.clone(), &log)
+                .start();
         stats.send(AddWorker(supervisor.clone())).await.unwrap();
         let _listener = ListenerActor::new(shared, vec![supervisor.clone()], clients, log).start();
-        Self { addr, backends: listeners, stats, supervisor }
+        Self {
+            addr,
+            backends,
+            stats,
+            supervisor,
+        }
     }
 
     pub(crate) async fn client(&self) -> Peer {
@@ -81,6 +100,18 @@ impl Fixture {
             client.expect(b"+PONG\r\n").await;
         }
     }
+}
+
+/// Backends that listen, and where.
+async fn bind(backends: usize) -> (Vec<TcpListener>, Vec<BackendAddr>) {
+    let mut listeners = Vec::new();
+    let mut addrs = Vec::new();
+    for _ in 0..backends {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        addrs.push(listener.local_addr().unwrap().to_string().parse().unwrap());
+        listeners.push(listener);
+    }
+    (listeners, addrs)
 }
 
 fn settings(config: Config) -> Settings {
@@ -109,7 +140,10 @@ impl Peer {
         let read = self.0.read_exact(&mut bytes).await;
         let (bytes, expected) = (bytes.escape_ascii(), expected.escape_ascii());
         assert!(read.is_ok(), "closed; expected `{expected}`, has `{bytes}`");
-        assert!(bytes.to_string() == expected.to_string(), "`{bytes}` instead of `{expected}`");
+        assert!(
+            bytes.to_string() == expected.to_string(),
+            "`{bytes}` instead of `{expected}`"
+        );
     }
 
     /// Reads to the end of the connection; gives what came before it.
@@ -134,5 +168,9 @@ pub(crate) fn key(backend: usize, backends: usize, number: usize) -> String {
     let is_there = |key: &String| {
         routing::slot_of(key.as_bytes()).index() * backends / routing::SLOTS == backend
     };
-    (0..).map(|key| format!("key:{key}")).filter(is_there).nth(number).unwrap()
+    (0..)
+        .map(|key| format!("key:{key}"))
+        .filter(is_there)
+        .nth(number)
+        .unwrap()
 }

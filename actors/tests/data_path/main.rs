@@ -3,12 +3,13 @@
 //! What a client sees must not depend on how its replies arrive: in which order from different
 //! backends, cut at which byte, together with whose.
 
+#[cfg(test)]
 mod fixture;
 
 use actors::stats::QueryOverview;
 use actors::supervisor::Drain;
 use config::Config;
-use fixture::{Fixture, key, request, run};
+use fixture::{Fixture, Peer, key, request, run};
 
 fn bulk(len: usize, byte: u8) -> Vec<u8> {
     let mut bulk = format!("${len}\r\n").into_bytes();
@@ -27,7 +28,9 @@ fn replies_of_two_backends_keep_the_order_of_the_requests() {
             client.send(&requests.concat()).await;
             let mut first = fixture.backend(0).await;
             let mut second = fixture.backend(1).await;
-            first.expect(&[&requests[0][..], &requests[2]].concat()).await;
+            first
+                .expect(&[&requests[0][..], &requests[2]].concat())
+                .await;
             second.expect(&requests[1]).await;
             if is_second_faster {
                 second.send(b"$2\r\nii\r\n").await;
@@ -107,7 +110,9 @@ fn large_replies_keep_their_bytes_and_their_place() {
                 fixture.settle().await;
                 first.send(b"+first\r\n+third\r\n").await;
                 second.send(&reply[cut..]).await;
-                client.expect(&[b"+first\r\n", &reply[..], b"+third\r\n"].concat()).await;
+                client
+                    .expect(&[b"+first\r\n", &reply[..], b"+third\r\n"].concat())
+                    .await;
             }
         }
     });
@@ -233,7 +238,10 @@ fn a_reply_that_nobody_waits_for_replaces_the_connection() {
 #[test]
 fn a_session_goes_on_after_its_own_answers_paused_it() {
     run(async {
-        let config = Config { session_output_pause_bytes: 16, ..Config::default() };
+        let config = Config {
+            session_output_pause_bytes: 16,
+            ..Config::default()
+        };
         let fixture = Fixture::start(1, config).await;
         let mut client = fixture.client().await;
         client.send(&b"PING\r\n".repeat(1000)).await;
@@ -245,8 +253,11 @@ fn a_session_goes_on_after_its_own_answers_paused_it() {
 #[test]
 fn requests_beyond_what_may_wait_are_refused_in_their_place() {
     run(async {
-        let config =
-            Config { backend_max_pipeline: 1, backend_waiting_max: 1, ..Config::default() };
+        let config = Config {
+            backend_max_pipeline: 1,
+            backend_waiting_max: 1,
+            ..Config::default()
+        };
         let fixture = Fixture::start(1, config).await;
         let get = request(&["GET", "k"]);
         let mut clients = Vec::new();
@@ -262,8 +273,7 @@ fn requests_beyond_what_may_wait_are_refused_in_their_place() {
             }
             fixture.settle().await;
         }
-        let refused =
-            b"-ERR backend has too many requests in flight, the request was not sent\r\n";
+        let refused = b"-ERR backend has too many requests in flight, the request was not sent\r\n";
         clients[2].expect(refused).await;
         let mut backend = backend.unwrap();
         backend.send(b"+first\r\n").await;
@@ -312,5 +322,116 @@ fn a_client_that_left_does_not_disturb_the_others_of_its_backend() {
         fixture.settle().await;
         backend.send(b"+leavers\r\n+stayers\r\n").await;
         stayer.expect(b"+stayers\r\n").await;
+    });
+}
+
+/// A fixture whose replica is connected, a client, and both ends of the backends' connections.
+async fn with_ready_replica() -> (Fixture, Peer, Peer, Peer) {
+    let fixture = Fixture::start_with_replica(Config::default()).await;
+    let mut client = fixture.client().await;
+    let get = request(&["GET", "k"]);
+    // The first read opens the replica's connection and goes to the primary meanwhile.
+    client.send(&get).await;
+    let mut primary = fixture.backend(0).await;
+    primary.expect(&get).await;
+    primary.send(b"+primary\r\n").await;
+    client.expect(b"+primary\r\n").await;
+    let replica = fixture.backend(1).await;
+    fixture.settle().await;
+    (fixture, client, primary, replica)
+}
+
+#[test]
+fn reads_go_to_a_replica_and_writes_to_the_primary() {
+    run(async {
+        let (_fixture, mut client, mut primary, mut replica) = with_ready_replica().await;
+        let (get, set) = (request(&["GET", "k"]), request(&["SET", "k", "v"]));
+        client.send(&[&get[..], &set].concat()).await;
+        replica.expect(&get).await;
+        primary.expect(&set).await;
+        primary.send(b"+written\r\n").await;
+        replica.send(b"+read\r\n").await;
+        client.expect(b"+read\r\n+written\r\n").await;
+    });
+}
+
+/// Method: of three reads the replica answers the first, and says that it is loading to the
+/// second, whose error the client must not see.
+#[test]
+fn what_a_loading_replica_refuses_is_read_from_the_primary() {
+    run(async {
+        let (fixture, mut client, mut primary, mut replica) = with_ready_replica().await;
+        let get = request(&["GET", "k"]);
+        client.send(&get.repeat(3)).await;
+        replica.expect(&get.repeat(3)).await;
+        replica.send(b"+1\r\n-LOADING dataset\r\n+3\r\n").await;
+        primary.expect(&get).await;
+        fixture.settle().await;
+        primary.send(b"+2\r\n").await;
+        client.expect(b"+1\r\n+2\r\n+3\r\n").await;
+        client.send(&get).await;
+        primary.expect(&get).await;
+    });
+}
+
+#[test]
+fn the_reads_of_a_lost_replica_go_to_the_primary() {
+    run(async {
+        let (_fixture, mut client, mut primary, mut replica) = with_ready_replica().await;
+        let get = request(&["GET", "k"]);
+        client.send(&get.repeat(2)).await;
+        replica.expect(&get.repeat(2)).await;
+        replica.send(b"+1\r\n$3\r\nab").await;
+        drop(replica);
+        primary.expect(&get).await;
+        primary.send(b"+2\r\n").await;
+        client.expect(b"+1\r\n+2\r\n").await;
+    });
+}
+
+/// S-4 with a replica: what has begun to arrive must not be read once more from the primary.
+#[test]
+fn a_reply_that_a_replica_has_begun_is_not_begun_again() {
+    run(async {
+        let (_fixture, mut client, _primary, mut replica) = with_ready_replica().await;
+        let get = request(&["GET", "k"]);
+        client.send(&get).await;
+        replica.expect(&get).await;
+        let reply = bulk(100_000, b'v');
+        replica.send(&reply[..50_000]).await;
+        client.expect(&reply[..50_000]).await;
+        drop(replica);
+        assert_eq!(client.read_to_end().await, b"");
+    });
+}
+
+/// Method: both parts are too large for one read, and their pieces come in turns.
+#[test]
+fn parts_that_come_in_pieces_are_merged_whole() {
+    run(async {
+        let fixture = Fixture::start(2, Config::default()).await;
+        let mut client = fixture.client().await;
+        let keys = [key(0, 2, 0), key(1, 2, 0)];
+        client.send(&request(&["MGET", &keys[0], &keys[1]])).await;
+        let mut backends = [fixture.backend(0).await, fixture.backend(1).await];
+        let values = [bulk(60_000, b'a'), bulk(90_000, b'b')];
+        let replies = values
+            .each_ref()
+            .map(|value| [b"*1\r\n", &value[..]].concat());
+        for (backend, key) in backends.iter_mut().zip(&keys) {
+            backend.expect(&request(&["MGET", key])).await;
+        }
+        for range in [0..25_000, 25_000..50_000] {
+            for (backend, reply) in backends.iter_mut().zip(&replies) {
+                backend.send(&reply[range.clone()]).await;
+                fixture.settle().await;
+            }
+        }
+        for (backend, reply) in backends.iter_mut().zip(&replies) {
+            backend.send(&reply[50_000..]).await;
+        }
+        client
+            .expect(&[b"*2\r\n", &values[0][..], &values[1]].concat())
+            .await;
     });
 }

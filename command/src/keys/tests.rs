@@ -120,8 +120,9 @@ fn every_command_with_moving_keys_has_a_case() {
 }
 
 #[test]
-fn keys_cannot_be_found_when_their_number_is_wrong() {
+fn keys_cannot_be_found_when_they_are_missing_or_their_number_is_wrong() {
     let lines = [
+        "sort",
         "eval script x a",
         "eval script -1 a",
         "eval script 0",

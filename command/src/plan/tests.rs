@@ -123,6 +123,10 @@ fn the_checks_run_in_the_order_of_redis() {
             "ERR wrong number of arguments for 'mset' command",
         ),
         (
+            "ping a b",
+            "ERR wrong number of arguments for 'ping' command",
+        ),
+        (
             "multi now",
             "ERR wrong number of arguments for 'multi' command",
         ),

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::testing::Request;
+use crate::testing::rejection;
 use crate::testing::table;
 
 fn unknown(args: &[&[u8]]) -> Vec<u8> {
@@ -126,6 +127,14 @@ fn an_unknown_subcommand_is_shown_as_redis_shows_it() {
     );
     let long = text(b"client", &[b'x'; 200]);
     assert_eq!(long.matches('x').count(), 128);
+}
+
+#[test]
+fn exec_with_arguments_is_told_that_its_transaction_has_ended() {
+    assert_eq!(
+        rejection("exec now"),
+        "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
+    );
 }
 
 #[test]

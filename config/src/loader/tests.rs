@@ -220,7 +220,7 @@ fn rules_between_settings_name_the_one_that_was_given() {
         "session_output_pause_bytes = \"2gb\"",
         &[
             "proxy.toml:1:30: `session_output_pause_bytes` must be at most \
-           `session_output_bytes_max`, which is 1gb",
+           `session_output_bytes_max`, which is 600mb",
         ],
     );
     check_warnings(

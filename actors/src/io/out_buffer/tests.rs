@@ -32,7 +32,8 @@ impl AsyncWrite for FakeSocket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let joined: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+        let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
+        let joined: Vec<u8> = bytes.take(self.room).collect();
         self.poll_write(cx, &joined)
     }
 
@@ -51,6 +52,8 @@ fn flush_all(buffer: &mut OutBuffer, socket: &mut FakeSocket) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
     /// Whatever mix of small and large pieces goes in, and however the socket cuts its writes,
     /// the bytes come out once and in order, and `len` is always what is left.
     #[test]
@@ -108,4 +111,59 @@ fn an_empty_buffer_owns_no_memory_after_release() {
     assert_eq!(pool.len(), 1);
     buffer.acquire(&mut pool);
     assert!(buffer.tail.capacity() > 0 && buffer.is_empty());
+}
+
+#[test]
+fn what_was_written_is_forgotten_although_more_waits_behind_it() {
+    let mut buffer = OutBuffer::default();
+    buffer.extend(&[0; 1000]);
+    for number in 0..1000_u32 {
+        buffer.extend(&[1; 10_000]);
+        buffer.advance(10_000);
+        assert_eq!(buffer.len(), 1000, "{number}");
+    }
+    assert!(
+        buffer.tail.capacity() < 512 * 1024,
+        "{} bytes",
+        buffer.tail.capacity()
+    );
+}
+
+#[test]
+fn what_comes_while_the_socket_is_full_holds_no_memory_but_its_own() {
+    let mut buffer = OutBuffer::default();
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let data = Bytes::from(vec![b'x'; 4 * WAITING_COPY_BYTES_MAX]);
+    buffer.push_range(&data, 0..WAITING_COPY_BYTES_MAX);
+    assert!(
+        !data.is_unique(),
+        "a large piece is not copied while the socket has room"
+    );
+    let (_, flushed) = buffer.poll_flush(&mut cx, &mut FullSocket);
+    assert!(flushed.is_pending());
+    buffer.clear();
+    assert!(data.is_unique());
+    buffer.extend(b"x");
+    let _ = buffer.poll_flush(&mut cx, &mut FullSocket);
+    buffer.push_range(&data, 0..WAITING_COPY_BYTES_MAX);
+    assert!(data.is_unique());
+    buffer.push_range(&data, 0..WAITING_COPY_BYTES_MAX + 1);
+    assert!(!data.is_unique(), "a larger one is shared all the same");
+}
+
+/// Takes nothing.
+struct FullSocket;
+
+impl AsyncWrite for FullSocket {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
 }
