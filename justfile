@@ -30,7 +30,7 @@ bench *args:
 
 # Build the documents, with warnings as errors.
 doc:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 
 # Check the licences, sources and known faults of the dependencies.
 deny:
