@@ -22,6 +22,7 @@
 pub mod backend_conn;
 pub mod client_error;
 mod io;
+pub mod latency;
 pub mod listener;
 pub mod probe;
 pub mod router;

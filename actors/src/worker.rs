@@ -304,6 +304,10 @@ impl BufferGauge {
 pub struct Counter(AtomicU64);
 
 impl Counter {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
     /// The value.
     #[must_use]
     pub fn value(&self) -> u64 {
