@@ -124,12 +124,12 @@ pub(crate) async fn model(admin: AdminData) -> HttpResponse {
     reply::json(&admin.identity.model)
 }
 
-/// `/api/proxy/xping/XAUTH`: the caller's credentials are right.
+/// `/api/proxy/xping/{xauth}`: the caller's credentials are right.
 pub(crate) async fn xping(request: HttpRequest, admin: AdminData) -> Answer {
     check_xauth(&request, &admin).map(|()| reply::ok())
 }
 
-/// `/api/proxy/stats/XAUTH` and `/api/proxy/stats/XAUTH/FLAGS`.
+/// `/api/proxy/stats/{xauth}` and `/api/proxy/stats/{xauth}/{flags}`.
 pub(crate) async fn stats(request: HttpRequest, admin: AdminData) -> Answer {
     check_xauth(&request, &admin)?;
     let flags = match request.match_info().get("flags") {
@@ -139,7 +139,7 @@ pub(crate) async fn stats(request: HttpRequest, admin: AdminData) -> Answer {
     Ok(reply::json(&current_stats(&admin, flags).await?))
 }
 
-/// `/api/proxy/slots/XAUTH`.
+/// `/api/proxy/slots/{xauth}`.
 pub(crate) async fn slots(request: HttpRequest, admin: AdminData) -> Answer {
     check_xauth(&request, &admin)?;
     slots_json(&admin).await
