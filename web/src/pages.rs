@@ -21,7 +21,8 @@ const COMPILED: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"), ", rust");
 
 type AdminData = web::Data<Admin>;
 
-/// `/`: programs of Codis are sent on to the overview.
+/// `/`: programs of Codis are sent on to the overview. This is also where a browser arrives, which
+/// says so by accepting `text/html`.
 pub(crate) async fn root() -> HttpResponse {
     reply::found("/proxy")
 }
