@@ -88,9 +88,10 @@ impl<D: Drain> Drain for LevelGate<D> {
     type Err = D::Err;
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<Self::Ok, D::Err> {
-        match self.level.admits(record.level()) {
-            true => self.drain.log(record, values).map(Some),
-            false => Ok(None),
+        if self.level.admits(record.level()) {
+            self.drain.log(record, values).map(Some)
+        } else {
+            Ok(None)
         }
     }
 

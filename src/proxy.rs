@@ -73,6 +73,7 @@ async fn serve(
         shared.lifecycle.go_online();
     }
     let identity = Identity::of(&config, listen, admin_addr).await?;
+    let token = identity.model.token.clone();
     warn_of_open_admin(&config, admin_addr, &log);
     let admin = AdminParts {
         listener: admin.into_std()?,
@@ -87,6 +88,10 @@ async fn serve(
     info!(log, "admin api is listening"; "admin" => %admin_addr);
     info!(log, "proxy is listening"; "listen" => %listen, "admin" => %admin_addr,
         "workers" => workers, "version" => env!("CARGO_PKG_VERSION"));
+    if is_managed {
+        info!(log, "not online: waiting for a dashboard to fill the slots and to start the proxy";
+            "token" => &token);
+    }
 
     let cause = tokio::select! {
         name = next_signal(&mut terminate, &mut interrupt) => name,

@@ -5,7 +5,8 @@
 //! StatsActor ◄─ AddWorker ─ SupervisorActor x workers (each: RouterActor, SessionActors, BackendConns)
 //!     ▲                        ▲                           ▲
 //! admin server ─► TopologyActor ── PrepareFill, CommitFill ┘
-//!                    ListenerActor ◄─ clients
+//!     │              ListenerActor ◄─ clients
+//!     └► MeterActor (reads the workers' counters)
 //! ```
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use anyhow::Context as _;
 use routing::SlotTable;
 use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
-use web::{Admin, Identity, ServerHandle};
+use web::{Admin, Identity, MeterActor, ServerHandle};
 
 use crate::logging::LevelHandle;
 
@@ -82,16 +83,16 @@ impl Proxy {
             identity,
             level,
         } = admin;
-        let set_log_level = Arc::new(move |to| level.set(to));
-        let parts = Admin::new(
-            Arc::clone(&shared),
+        let admin = Admin {
+            shared: Arc::clone(&shared),
             stats,
             topology,
-            identity,
-            set_log_level,
-            log,
-        );
-        let server = web::serve(listener, parts).context("start the admin server")?;
+            meter: MeterActor::new(Arc::clone(&shared)).start(),
+            identity: Arc::new(identity),
+            set_log_level: Arc::new(move |to| level.set(to)),
+            log: log.clone(),
+        };
+        let server = web::serve(listener, admin).context("start the admin server")?;
         let admin = server.handle();
         actix_rt::spawn(server);
         let listener =

@@ -106,7 +106,7 @@ macro_rules! settings {
 settings! {
     ["Names and passwords", Full]
 
-    /// Name of the cluster. Must not be empty.
+    /// Name of the cluster: letters, digits, `_`, `.` and `-`. Must not be empty.
     product_name: Text = "codis-demo".to_owned();
     /// User for the redis servers (ACL, redis 6). Empty: the password alone is sent.
     product_user: Text = String::new();

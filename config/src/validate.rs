@@ -91,6 +91,14 @@ fn check_names(config: &Config, findings: &mut Findings) {
     findings.require(!config.product_name.is_empty(), "product_name", || {
         "must not be empty".to_owned()
     });
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let is_clean =
+        config.product_name.chars().all(is_name) && !config.product_name.starts_with(['.', '-']);
+    findings.require(is_clean, "product_name", || {
+        // It becomes a part of paths in the coordinator's store.
+        "may have letters, digits, `_`, `.` and `-`, and begins with none of the last two"
+            .to_owned()
+    });
     for (user_key, user, password_key, password) in [
         (
             "product_user",

@@ -151,6 +151,14 @@ fn stats_count_and_begin_again_at_zero() {
     let cause = admin.get("/api/proxy/stats/{x}/zz").cause();
     assert_eq!(cause, "strconv.Atoi: parsing \"zz\": invalid syntax");
 
+    wait_until("requests per second", DEADLINE, || {
+        client.command(&["GET", "key"]);
+        match admin.stats()["ops"]["qps"].as_u64() {
+            Some(0) | None => Err("none"),
+            Some(_) => Ok(()),
+        }
+    });
+
     admin.put("/api/proxy/stats/reset/{x}").expect_ok();
     let reset = admin.get("/api/proxy/stats/{x}/1").json();
     assert_eq!(reset["ops"]["total"], 0);

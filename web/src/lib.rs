@@ -38,7 +38,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor as _, Addr};
+use actix::Addr;
 use actix_web::dev::Server;
 use actix_web::middleware::{Compress, NormalizePath};
 use actix_web::{App, HttpServer, guard, web};
@@ -48,10 +48,9 @@ use actors::worker::Shared;
 use config::LogLevel;
 use slog::Logger;
 
-use crate::meter::MeterActor;
-
 pub use actix_web::dev::ServerHandle;
 pub use addresses::AddressError;
+pub use meter::MeterActor;
 pub use model::{Identity, Model};
 pub use slots::{SlotsError, changes as slot_changes};
 
@@ -74,42 +73,23 @@ const ACTOR_TIMEOUT: Duration = Duration::from_millis(800);
 /// Changes the level of the log.
 pub type SetLogLevel = Arc<dyn Fn(LogLevel) + Send + Sync>;
 
-/// What the handlers ask.
+/// What the handlers ask: a proxy as its admin server sees it.
 #[derive(Clone)]
 pub struct Admin {
-    shared: Arc<Shared>,
-    stats: Addr<StatsActor>,
-    topology: Addr<TopologyActor>,
-    meter: Addr<MeterActor>,
-    identity: Arc<Identity>,
-    set_log_level: SetLogLevel,
-    log: Logger,
-}
-
-impl Admin {
-    /// The admin server's view of a proxy: its settings and counters, the actors that answer for
-    /// all workers and for the slots, who it is, and its log. Must be called on an arbiter.
-    #[must_use]
-    pub fn new(
-        shared: Arc<Shared>,
-        stats: Addr<StatsActor>,
-        topology: Addr<TopologyActor>,
-        identity: Identity,
-        set_log_level: SetLogLevel,
-        log: &Logger,
-    ) -> Self {
-        let meter = MeterActor::new(Arc::clone(&shared)).start();
-        let (identity, log) = (Arc::new(identity), log.clone());
-        Self {
-            shared,
-            stats,
-            topology,
-            meter,
-            identity,
-            set_log_level,
-            log,
-        }
-    }
+    /// Settings, counters and the state of the proxy.
+    pub shared: Arc<Shared>,
+    /// Answers questions about all workers.
+    pub stats: Addr<StatsActor>,
+    /// Owns the slot table.
+    pub topology: Addr<TopologyActor>,
+    /// Counts since the last reset.
+    pub meter: Addr<MeterActor>,
+    /// Who this proxy is, and what its callers must show.
+    pub identity: Arc<Identity>,
+    /// Changes what is logged.
+    pub set_log_level: SetLogLevel,
+    /// Where orders are noted.
+    pub log: Logger,
 }
 
 /// Starts the server on a bound socket. It ends with its handle's `stop`.
@@ -137,8 +117,9 @@ pub fn serve(listener: TcpListener, admin: Admin) -> std::io::Result<Server> {
 }
 
 /// Every route. What is not here, or comes with another method, is a 404.
+///
+/// `route` takes the method into the resource, so that a path may have a handler for each.
 fn routes(app: &mut web::ServiceConfig) {
-    // `route` takes the guard into the resource, so that a path may have one handler per method.
     let get = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
     app.route("/", get().to(pages::root))
         .route("/healthz", get().to(pages::healthz))
@@ -148,25 +129,31 @@ fn routes(app: &mut web::ServiceConfig) {
         .route("/proxy/model", get().to(pages::model_page))
         .route("/proxy/stats", get().to(pages::stats_page))
         .route("/proxy/slots", get().to(pages::slots_page));
-    let api = web::scope("/api/proxy")
-        .route("/model", get().to(pages::model))
-        .route("/xping/{xauth}", get().to(pages::xping))
-        .route("/stats/{xauth}", get().to(pages::stats))
-        .route("/stats/{xauth}/{flags}", get().to(pages::stats))
-        .route("/slots/{xauth}", get().to(pages::slots))
-        .route("/start/{xauth}", web::put().to(orders::start))
-        .route("/stats/reset/{xauth}", web::put().to(orders::reset_stats))
-        .route("/forcegc/{xauth}", web::put().to(orders::force_gc))
-        .route("/shutdown/{xauth}", web::put().to(orders::shut_down))
+    let put = web::put;
+    app.route("/api/proxy/model", get().to(pages::model))
+        .route("/api/proxy/xping/{xauth}", get().to(pages::xping))
+        .route("/api/proxy/stats/{xauth}", get().to(pages::stats))
+        .route("/api/proxy/stats/{xauth}/{flags}", get().to(pages::stats))
+        .route("/api/proxy/slots/{xauth}", get().to(pages::slots))
+        .route("/api/proxy/start/{xauth}", put().to(orders::start))
         .route(
-            "/loglevel/{xauth}/{level}",
-            web::put().to(orders::set_log_level),
+            "/api/proxy/stats/reset/{xauth}",
+            put().to(orders::reset_stats),
         )
-        .route("/fillslots/{xauth}", web::put().to(orders::fill_slots))
-        .route("/sentinels/{xauth}", web::put().to(orders::set_sentinels))
+        .route("/api/proxy/forcegc/{xauth}", put().to(orders::force_gc))
+        .route("/api/proxy/shutdown/{xauth}", put().to(orders::shut_down))
         .route(
-            "/sentinels/{xauth}/rewatch",
-            web::put().to(orders::rewatch_sentinels),
-        );
-    app.service(api).default_service(web::to(pages::not_found));
+            "/api/proxy/loglevel/{xauth}/{level}",
+            put().to(orders::set_log_level),
+        )
+        .route("/api/proxy/fillslots/{xauth}", put().to(orders::fill_slots))
+        .route(
+            "/api/proxy/sentinels/{xauth}",
+            put().to(orders::set_sentinels),
+        )
+        .route(
+            "/api/proxy/sentinels/{xauth}/rewatch",
+            put().to(orders::rewatch_sentinels),
+        )
+        .default_service(web::to(pages::not_found));
 }

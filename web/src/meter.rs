@@ -9,7 +9,7 @@
 //! Counters have one writer, their worker, so a reset does not touch them: it remembers how far
 //! they were. Nothing is asked of a worker or a backend; an answer waits for nobody.
 //!
-//! Supervision: started with the admin server, lives as long as the process.
+//! Supervision: started by wiring, lives as long as the process.
 //!
 //! Bounds: one number per command; one timer.
 
@@ -93,7 +93,7 @@ impl Sample {
 }
 
 /// See the module.
-pub(crate) struct MeterActor {
+pub struct MeterActor {
     shared: Arc<Shared>,
     /// Where the counters were at the last reset.
     baseline: Counts,
@@ -103,7 +103,9 @@ pub(crate) struct MeterActor {
 }
 
 impl MeterActor {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    /// A meter of a proxy's counters.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Self {
         let last = Sample::now(&shared);
         Self {
             shared,

@@ -117,7 +117,7 @@ pub(crate) async fn set_sentinels(request: HttpRequest, admin: AdminData, body: 
     }
 }
 
-/// `PUT sentinels/XAUTH/rewatch`: there is none to watch.
+/// `PUT sentinels/{xauth}/rewatch`: there is none to watch.
 pub(crate) async fn rewatch_sentinels(request: HttpRequest, admin: AdminData) -> Answer {
     accept(&request, &admin, "sentinels/rewatch")?;
     Ok(reply::ok())

@@ -21,7 +21,8 @@ const COMPILED: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"), ", rust");
 
 type AdminData = web::Data<Admin>;
 
-/// `/`: programs of Codis are sent on to the overview.
+/// `/`: programs of Codis are sent on to the overview. This is also where a browser arrives, which
+/// says so by accepting `text/html`.
 pub(crate) async fn root() -> HttpResponse {
     reply::found("/proxy")
 }
@@ -124,12 +125,12 @@ pub(crate) async fn model(admin: AdminData) -> HttpResponse {
     reply::json(&admin.identity.model)
 }
 
-/// `/api/proxy/xping/XAUTH`: the caller's credentials are right.
+/// `/api/proxy/xping/{xauth}`: the caller's credentials are right.
 pub(crate) async fn xping(request: HttpRequest, admin: AdminData) -> Answer {
     check_xauth(&request, &admin).map(|()| reply::ok())
 }
 
-/// `/api/proxy/stats/XAUTH` and `/api/proxy/stats/XAUTH/FLAGS`.
+/// `/api/proxy/stats/{xauth}` and `/api/proxy/stats/{xauth}/{flags}`.
 pub(crate) async fn stats(request: HttpRequest, admin: AdminData) -> Answer {
     check_xauth(&request, &admin)?;
     let flags = match request.match_info().get("flags") {
@@ -139,7 +140,7 @@ pub(crate) async fn stats(request: HttpRequest, admin: AdminData) -> Answer {
     Ok(reply::json(&current_stats(&admin, flags).await?))
 }
 
-/// `/api/proxy/slots/XAUTH`.
+/// `/api/proxy/slots/{xauth}`.
 pub(crate) async fn slots(request: HttpRequest, admin: AdminData) -> Answer {
     check_xauth(&request, &admin)?;
     slots_json(&admin).await

@@ -1,11 +1,11 @@
 //! Who may do what.
 //!
-//! | what                             | who                                                         |
-//! |----------------------------------|-------------------------------------------------------------|
-//! | orders, and `/api/proxy/*/XAUTH` | who has the xauth, that is who knows `product_auth`         |
-//! | every other page                 | everybody, or with `admin_read_token` set who has it or the |
-//! |                                  | xauth, as `Authorization: Bearer ...`                       |
-//! | model, healthz, readyz           | everybody: a dashboard and a supervisor begin there         |
+//! | what                      | who                                                                |
+//! |---------------------------|--------------------------------------------------------------------|
+//! | paths with an xauth       | who has it, that is who knows `product_auth`                       |
+//! | every other page          | everybody; with `admin_read_token` set, who has that or the xauth, |
+//! |                           | as `Authorization: Bearer ...`                                     |
+//! | model, healthz, readyz    | everybody: a dashboard and a supervisor begin there                |
 //!
 //! The server binds the loopback unless the configuration says otherwise. No answer and no log line
 //! holds a secret or a URL, which may hold an xauth.

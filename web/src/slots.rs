@@ -36,9 +36,10 @@ fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
 impl SlotReport {
     fn of(slot: SlotId, assignment: &SlotAssignment, is_primary_only: bool) -> Self {
         let texts = |addrs: &Vec<BackendAddr>| addrs.iter().map(ToString::to_string).collect();
-        let replica_groups = match is_primary_only {
-            true => Vec::new(),
-            false => assignment.replica_groups.iter().map(texts).collect(),
+        let replica_groups = if is_primary_only {
+            Vec::new()
+        } else {
+            assignment.replica_groups.iter().map(texts).collect()
         };
         let (backend_addr, backend_addr_group_id) = match &assignment.primary {
             Some(primary) => (primary.to_string(), assignment.group),

@@ -33,6 +33,21 @@ fn an_empty_file_gives_the_defaults() {
     assert!(loaded.warnings.is_empty());
 }
 
+// The name becomes a part of paths in a coordinator's store.
+#[test]
+fn a_product_name_is_a_word() {
+    for name in ["orders", "Orders_2.eu-west", "_x"] {
+        check_warnings(&format!("product_name = \"{name}\""), &[]);
+    }
+    for name in ["a/b", "a b", "-a", "..", "é", "a\\n"] {
+        let error = from_file(&format!("product_name = \"{name}\"")).expect_err(name);
+        assert!(
+            texts(&error.problems)[0].contains("may have letters, digits"),
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn the_default_file_gives_the_defaults() {
     let loaded = from_file(&crate::default_file()).unwrap();
