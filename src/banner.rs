@@ -32,23 +32,12 @@ fn compose(
 ) -> String {
     let mut text = String::new();
     let threads = if workers == 1 { "worker" } else { "workers" };
-    let _ = writeln!(
-        text,
-        "\n  keyway {}  ·  {workers} {threads}\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    let _ = writeln!(
-        text,
-        "  clients  {listen}    redis-cli -h {} -p {}",
-        listen.ip(),
-        listen.port()
-    );
+    let _ = writeln!(text, "\n  keyway {}  ·  {workers} {threads}\n", env!("CARGO_PKG_VERSION"));
+    let _ =
+        writeln!(text, "  clients  {listen}    redis-cli -h {} -p {}", listen.ip(), listen.port());
     let _ = writeln!(text, "  admin    http://{admin}/\n");
     for (addr, report) in found {
-        let slots = table
-            .assignments()
-            .filter(|(_, a)| a.primary.as_ref() == Some(addr))
-            .count();
+        let slots = table.assignments().filter(|(_, a)| a.primary.as_ref() == Some(addr)).count();
         let what = match report {
             Ok(report) => {
                 let replicas = match report.replicas {
@@ -56,26 +45,16 @@ fn compose(
                     1 => ", 1 replica".to_owned(),
                     count => format!(", {count} replicas"),
                 };
-                let role = if report.role == "slave" {
-                    "replica (!)"
-                } else {
-                    "primary"
-                };
+                let role = if report.role == "slave" { "replica (!)" } else { "primary" };
                 format!("{} {}, {role}{replicas}", report.server, report.version)
             }
             Err(error) => format!("does not answer: {error}"),
         };
         let _ = writeln!(text, "  backend  {addr}  {slots:>4} slots  {what}");
     }
-    let offline = table
-        .assignments()
-        .filter(|(_, assignment)| assignment.is_offline())
-        .count();
+    let offline = table.assignments().filter(|(_, assignment)| assignment.is_offline()).count();
     if offline > 0 {
-        let _ = writeln!(
-            text,
-            "  offline  {offline} slots have no backend: requests to them fail"
-        );
+        let _ = writeln!(text, "  offline  {offline} slots have no backend: requests to them fail");
     }
     text.push('\n');
     text
@@ -98,10 +77,8 @@ mod tests {
             replicas: 1,
             ..ProbeReport::default()
         };
-        let found = vec![
-            (addrs[0].clone(), Ok(report)),
-            (addrs[1].clone(), Err("refused".to_owned())),
-        ];
+        let found =
+            vec![(addrs[0].clone(), Ok(report)), (addrs[1].clone(), Err("refused".to_owned()))];
         let listen = "127.0.0.1:19000".parse().unwrap();
         let admin = "127.0.0.1:11080".parse().unwrap();
         let text = compose(listen, admin, 2, &table, &found);

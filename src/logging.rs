@@ -112,11 +112,7 @@ fn open(path: &Path) -> anyhow::Result<File> {
 fn terminal() -> impl Drain<Ok = (), Err = slog::Never> + Send {
     let decorator = TermDecorator::new().stderr();
     let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let decorator = if is_plain {
-        decorator.force_plain()
-    } else {
-        decorator
-    };
+    let decorator = if is_plain { decorator.force_plain() } else { decorator };
     FullFormat::new(decorator.build()).build().ignore_res()
 }
 
@@ -134,15 +130,8 @@ where
         .overflow_strategy(OverflowStrategy::DropAndReport)
         .thread_name("log".to_owned())
         .build_with_guard();
-    let gate = LevelGate {
-        drain,
-        level: level.clone(),
-    };
-    Log {
-        logger: Logger::root(gate.ignore_res(), o!()),
-        level,
-        _guard: guard,
-    }
+    let gate = LevelGate { drain, level: level.clone() };
+    Log { logger: Logger::root(gate.ignore_res(), o!()), level, _guard: guard }
 }
 
 #[cfg(test)]

@@ -51,10 +51,8 @@ async fn serve(
     log: Logger,
     level: LevelHandle,
 ) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Without slots the proxy waits for a dashboard to fill them and to start it.
     let is_managed = matches!(slots, Slots::Offline);
     let (mut settings, table) = slots.apply(config)?;
@@ -75,11 +73,7 @@ async fn serve(
     let identity = Identity::of(&config, listen, admin_addr).await?;
     let token = identity.model.token.clone();
     warn_of_open_admin(&config, admin_addr, &log);
-    let admin = AdminParts {
-        listener: admin.into_std()?,
-        identity,
-        level,
-    };
+    let admin = AdminParts { listener: admin.into_std()?, identity, level };
     let proxy = Proxy::start(Arc::clone(&shared), &table, clients, admin, &log).await?;
 
     if config.log_format == LogFormat::Term {
@@ -143,11 +137,7 @@ fn worker_count(config: &Config) -> usize {
 async fn look_at_backends(settings: &Settings, table: &SlotTable, log: &Logger) -> Vec<Found> {
     let mut addrs: Vec<BackendAddr> = Vec::new();
     for (_, assignment) in table.assignments() {
-        if let Some(primary) = assignment
-            .primary
-            .as_ref()
-            .filter(|addr| !addrs.contains(addr))
-        {
+        if let Some(primary) = assignment.primary.as_ref().filter(|addr| !addrs.contains(addr)) {
             addrs.push(primary.clone());
         }
     }
@@ -196,19 +186,11 @@ fn log_found(addr: &BackendAddr, report: &Result<ProbeReport, String>, log: &Log
 /// The lowest redis version found: a client may rely on what every backend has.
 fn lowest_version(found: &[Found]) -> String {
     let reports = found.iter().filter_map(|(_, report)| report.as_ref().ok());
-    let versions = reports
-        .map(|report| report.redis_version.as_str())
-        .filter(|v| !v.is_empty());
+    let versions = reports.map(|report| report.redis_version.as_str()).filter(|v| !v.is_empty());
     let parts = |version: &&str| -> Vec<u32> {
-        version
-            .split('.')
-            .map(|part| part.parse().unwrap_or(0))
-            .collect()
+        version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
     };
-    versions
-        .min_by_key(parts)
-        .unwrap_or(REDIS_VERSION_UNKNOWN)
-        .to_owned()
+    versions.min_by_key(parts).unwrap_or(REDIS_VERSION_UNKNOWN).to_owned()
 }
 
 /// A panic is a defect that may have left a worker's state half changed: it is logged, and the
@@ -230,10 +212,8 @@ mod tests {
         let found: Vec<Found> = versions
             .iter()
             .map(|version| {
-                let report = ProbeReport {
-                    redis_version: (*version).to_owned(),
-                    ..ProbeReport::default()
-                };
+                let report =
+                    ProbeReport { redis_version: (*version).to_owned(), ..ProbeReport::default() };
                 ("h:1".parse().unwrap(), Ok(report))
             })
             .collect();

@@ -52,10 +52,8 @@ fn refused(error: ConfigError) -> Failure {
     for warning in &error.warnings {
         output::report("warning", &warning.to_string());
     }
-    let by_flag = error
-        .problems
-        .iter()
-        .find(|problem| matches!(problem.origin, Origin::Flag { .. }));
+    let by_flag =
+        error.problems.iter().find(|problem| matches!(problem.origin, Origin::Flag { .. }));
     match by_flag {
         Some(problem) => Failure::Usage(usage_error(&problem.to_string())),
         None => error.into(),

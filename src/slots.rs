@@ -62,13 +62,8 @@ fn spread(servers: Vec<BackendUrl>, settings: &mut Settings) -> anyhow::Result<S
         let addr: BackendAddr = server.addr.parse()?;
         if !server.password.is_empty() {
             let user = server.user.unwrap_or_default();
-            let credentials = Credentials {
-                user,
-                password: server.password,
-            };
-            settings
-                .backend_credentials
-                .push((addr.clone(), credentials));
+            let credentials = Credentials { user, password: server.password };
+            settings.backend_credentials.push((addr.clone(), credentials));
         }
         primaries.push(addr);
     }

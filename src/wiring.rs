@@ -69,20 +69,13 @@ impl Proxy {
                 SupervisorActor::new(index, shared, table, worker_stats, &log)
             });
             // A worker takes part in fills before there is anyone to order one.
-            let router = supervisor
-                .send(QueryRouter)
-                .await?
-                .context("start a worker")?;
+            let router = supervisor.send(QueryRouter).await?.context("start a worker")?;
             topology.send(AddRouter(router)).await?;
             stats.send(AddWorker(supervisor.clone())).await?;
             arbiters.push(arbiter);
             supervisors.push(supervisor);
         }
-        let AdminParts {
-            listener,
-            identity,
-            level,
-        } = admin;
+        let AdminParts { listener, identity, level } = admin;
         let admin = Admin {
             shared: Arc::clone(&shared),
             stats,
@@ -97,13 +90,7 @@ impl Proxy {
         actix_rt::spawn(server);
         let listener =
             ListenerActor::new(shared, supervisors.clone(), clients, log.clone()).start();
-        Ok(Self {
-            listener,
-            supervisors,
-            admin,
-            arbiters,
-            log: log.clone(),
-        })
+        Ok(Self { listener, supervisors, admin, arbiters, log: log.clone() })
     }
 
     /// Accepts no more clients and lets those that are there have their replies, within a
@@ -112,11 +99,8 @@ impl Proxy {
         let _ = self.listener.send(StopListening).await;
         let drained = async {
             // All workers drain at the same time.
-            let drains: Vec<_> = self
-                .supervisors
-                .iter()
-                .map(|s| actix_rt::spawn(s.send(Drain)))
-                .collect();
+            let drains: Vec<_> =
+                self.supervisors.iter().map(|s| actix_rt::spawn(s.send(Drain))).collect();
             for drain in drains {
                 let _ = drain.await;
             }

@@ -109,10 +109,7 @@ fn a_file_with_warnings_passes_the_check_and_tells_them() {
         "warning: {path}:1:1: unknown setting `sesion_auth`, did you mean `session_auth`?\n"
     );
     assert_eq!(text(&output.stderr), expected);
-    assert_eq!(
-        text(&output.stdout),
-        format!("{path}: ok, with 1 warning\n")
-    );
+    assert_eq!(text(&output.stdout), format!("{path}: ok, with 1 warning\n"));
     assert!(output.status.success());
 }
 
@@ -161,10 +158,7 @@ fn a_bad_slot_file_is_refused_with_its_element() {
 
 #[test]
 fn a_wrong_command_line_exits_with_2() {
-    check_usage(
-        &["proxy"],
-        "error: the following required arguments were not provided:",
-    );
+    check_usage(&["proxy"], "error: the following required arguments were not provided:");
     check_usage(
         &["proxy", "a:1", "--workers", "many"],
         "error: --workers: `workers` takes a whole number from 0 like 16, not `many`",
@@ -214,10 +208,8 @@ fn no_password_of_the_command_line_is_repeated() {
 
 #[test]
 fn the_environment_is_checked_too() {
-    let output = keyway(&["proxy", "127.0.0.1:6379"])
-        .env("KEYWAY_WORKERS", "many")
-        .output()
-        .unwrap();
+    let output =
+        keyway(&["proxy", "127.0.0.1:6379"]).env("KEYWAY_WORKERS", "many").output().unwrap();
     assert_eq!(
         text(&output.stderr),
         "error: environment variable KEYWAY_WORKERS: \
@@ -236,10 +228,7 @@ fn too_few_open_files_are_refused_when_more_are_demanded() {
         .output()
         .unwrap();
     let stderr = text(&output.stderr);
-    assert!(
-        stderr.contains("`open_files_min` (--ulimit) demands 4000000000000"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("`open_files_min` (--ulimit) demands 4000000000000"), "{stderr}");
     assert_eq!(output.status.code(), Some(1));
     assert!(!pidfile.exists());
 }
@@ -249,18 +238,13 @@ fn too_few_open_files_are_refused_when_more_are_demanded() {
 fn the_log_is_appended_to_its_file_as_json() {
     let path = write_file("proxy.log", "");
     for _ in 0..2 {
-        let output = keyway(&[
-            "proxy",
-            "127.0.0.1:6379",
-            "--log-format=JSON",
-            "--max-ncpu=3",
-        ])
-        .args(["--ulimit", "4000000000000"])
-        .arg("--log")
-        .arg(&path)
-        .env("KEYWAY_JODIS_ADDR", "10.0.0.1:2181")
-        .output()
-        .unwrap();
+        let output = keyway(&["proxy", "127.0.0.1:6379", "--log-format=JSON", "--max-ncpu=3"])
+            .args(["--ulimit", "4000000000000"])
+            .arg("--log")
+            .arg(&path)
+            .env("KEYWAY_JODIS_ADDR", "10.0.0.1:2181")
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(1));
         // The log is in the file, the reason of the failure where its user looks.
         assert_eq!(text(&output.stderr).lines().count(), 1);
@@ -271,10 +255,7 @@ fn the_log_is_appended_to_its_file_as_json() {
     for line in &lines {
         assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
         assert!(line.contains("\"level\":\"WARN\""), "{line}");
-        assert!(
-            line.contains("\"ts\":\"20") && line.contains("\"msg\":\""),
-            "{line}"
-        );
+        assert!(line.contains("\"ts\":\"20") && line.contains("\"msg\":\""), "{line}");
     }
     assert!(lines[0].contains("\"place\":\"environment variable KEYWAY_JODIS_ADDR\""));
     assert!(lines[0].contains("this version of Keyway does not act on `jodis_addr`"));

@@ -25,6 +25,7 @@
 
 mod backoff;
 pub(crate) mod connect;
+mod failing;
 pub(crate) mod fence;
 mod in_flight;
 mod loss;
@@ -50,8 +51,8 @@ pub use status::{BackendStatus, ConnState, Role, Target};
 
 use crate::client_error::RequestFailure;
 use crate::io::OutBuffer;
-use crate::router::{RetryBatch, RouterActor};
-use crate::session::{RepliesFailed, SessionActor};
+use crate::router::RouterActor;
+use crate::session::SessionActor;
 use crate::supervisor::Tick;
 use crate::worker::Worker;
 use backoff::Backoff;
@@ -124,10 +125,7 @@ impl BackendConnActor {
         status: Rc<ConnStatus>,
     ) -> Self {
         let config = &worker.settings.config;
-        let backoff = Backoff::new(
-            config.backend_retry_delay_min,
-            config.backend_retry_delay_max,
-        );
+        let backoff = Backoff::new(config.backend_retry_delay_min, config.backend_retry_delay_max);
         let waiting = Waiting::new(config.backend_waiting_max, config.backend_waiting_bytes_max);
         Self {
             worker,
@@ -318,8 +316,8 @@ impl BackendConnActor {
         for request in &batch.requests {
             request.write(&batch.data, &batch.parts, &mut self.out);
         }
-        let now_ms = self.worker.clock.now_ms();
-        let mut run = Run::new(Some(batch.session), batch.requests, now_ms);
+        let now_us = self.worker.clock.now_us();
+        let mut run = Run::new(Some(batch.session), batch.requests, now_us);
         if self.status.target.role == Role::Replica {
             run.source = Some((batch.data, batch.parts));
         }
@@ -348,10 +346,8 @@ impl BackendConnActor {
         let is_late = |since_ms: u64, limit: Duration| {
             !limit.is_zero() && u128::from(now_ms.saturating_sub(since_ms)) > limit.as_millis()
         };
-        let is_reply_late = self
-            .in_flight
-            .oldest_ms()
-            .is_some_and(|ms| is_late(ms, config.backend_recv_timeout));
+        let is_reply_late =
+            self.in_flight.oldest_ms().is_some_and(|ms| is_late(ms, config.backend_recv_timeout));
         let is_write_late =
             !self.out.is_empty() && is_late(self.last_io_ms, config.backend_send_timeout);
         is_reply_late || is_write_late
@@ -378,8 +374,7 @@ impl BackendConnActor {
         let before = self.out.len();
         resp::encode::request(self.out.tail(), request);
         let len = u32::try_from(self.out.len() - before).unwrap_or(0);
-        self.in_flight
-            .push(Run::new(None, vec![ForwardRequest::own(len)], now_ms));
+        self.in_flight.push(Run::new(None, vec![ForwardRequest::own(len)], now_ms * 1000));
     }
 
     fn connect(&self, ctx: &Context<Self>) {
@@ -435,91 +430,5 @@ impl BackendConnActor {
         self.status.become_state(ConnState::Down);
         self.retry_ms = now_ms + u64::try_from(delay.as_millis()).unwrap_or(u64::MAX / 2);
         self.fail_everything();
-    }
-
-    /// Answers all that was not written, and all that waits: the backend is down.
-    fn fail_everything(&mut self) {
-        self.out.clear();
-        for run in self.in_flight.fail_all() {
-            self.fail_run(run, RequestFailure::BackendDown, false);
-        }
-        while let Some(waiter) = self.waiting.pop() {
-            if let Waiter::Batch(batch) = waiter {
-                self.refuse(batch, RequestFailure::BackendDown);
-            }
-        }
-        self.status.requests_in_flight.set(0);
-        self.status.requests_waiting.set(0);
-    }
-
-    /// Answers the requests of a run with an error, or sends a replica's reads to the primary. A
-    /// reply that has begun can only be broken off.
-    fn fail_run(
-        &self,
-        run: Run<Arc<Addr<SessionActor>>>,
-        failure: RequestFailure,
-        is_front_begun: bool,
-    ) {
-        let Some(session) = run.session.clone() else {
-            return;
-        };
-        let mut requests = run.unanswered().to_vec();
-        let Some((data, parts)) = run.source else {
-            self.fail(&session, &requests, failure);
-            return;
-        };
-        if is_front_begun && !requests.is_empty() {
-            let begun = requests.remove(0);
-            self.fail(&session, &[begun], failure);
-        }
-        self.retry(ForwardBatch {
-            session,
-            data,
-            parts,
-            requests,
-        });
-    }
-
-    /// Refuses a batch that was not sent; a replica's reads go to the primary.
-    fn refuse(&self, batch: ForwardBatch, failure: RequestFailure) {
-        if self.status.target.role == Role::Replica {
-            self.retry(batch);
-        } else {
-            self.fail(&batch.session, &batch.requests, failure);
-        }
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "BOUND: requests hold credit of their session"
-    )]
-    fn retry(&self, batch: ForwardBatch) {
-        if !batch.requests.is_empty() {
-            let database = self.status.target.database;
-            self.router.do_send(RetryBatch { database, batch });
-        }
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "BOUND: requests hold credit of their session"
-    )]
-    fn fail(
-        &self,
-        session: &Addr<SessionActor>,
-        requests: &[ForwardRequest],
-        failure: RequestFailure,
-    ) {
-        ConnStatus::count(&self.status.failures_total, requests.len());
-        self.worker
-            .counters
-            .failures_total
-            .add(requests.len() as u64);
-        let failed = requests
-            .iter()
-            .map(|request| (request.ticket, request.part, failure));
-        session.do_send(RepliesFailed {
-            failed: failed.collect(),
-        });
     }
 }

@@ -119,10 +119,7 @@ impl CloseReason {
     /// True when an operator may want to know: a limit was met.
     #[must_use]
     pub fn is_limit(self) -> bool {
-        matches!(
-            self,
-            Self::SlowReader | Self::OutputLimit | Self::BufferLimit
-        )
+        matches!(self, Self::SlowReader | Self::OutputLimit | Self::BufferLimit)
     }
 }
 

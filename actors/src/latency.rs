@@ -1,26 +1,26 @@
 //! Latencies as histograms: cheap to count, exact enough to read percentiles from.
 //!
-//! A bucket is never wider than a quarter of its lower bound, from 1 µs up to more than a minute:
+//! A bin is never wider than a quarter of its lower bound, from 1 µs up to more than a minute:
 //!
 //! ```text
-//! µs:  0 1 2 3 | 4 5 6 7 | 8 10 12 14 | 16 20 24 28 | 32 ...   four buckets per doubling
+//! µs:  0 1 2 3 | 4 5 6 7 | 8 10 12 14 | 16 20 24 28 | 32 ...   four bins per doubling
 //! ```
 //!
 //! Pure. Written by one worker, read by any thread; [`Snapshot`]s of several workers add up.
 
 use crate::worker::Counter;
 
-/// Buckets per doubling of the latency.
+/// Bins per doubling of the latency.
 const STEPS: usize = 4;
 
-/// Doublings from 4 µs on; the last bucket holds everything from 2^27 µs (134 s) on.
+/// Doublings from 4 µs on; the last bin holds everything from 2^27 µs (134 s) on.
 const DOUBLINGS: usize = 26;
 
-/// The number of buckets.
-pub const BUCKETS: usize = STEPS * DOUBLINGS;
+/// The number of bins.
+pub const BINS: usize = STEPS * DOUBLINGS;
 
 /// What a latency is counted under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RequestClass {
     /// Forwarded, may be served by a replica.
     Read,
@@ -29,6 +29,7 @@ pub enum RequestClass {
     /// Split over several backends.
     FanOut,
     /// Answered or refused by the proxy.
+    #[default]
     Local,
 }
 
@@ -51,13 +52,13 @@ impl RequestClass {
 /// Counts latencies.
 #[derive(Debug)]
 pub struct Histogram {
-    buckets: [Counter; BUCKETS],
+    bins: [Counter; BINS],
     sum_us: Counter,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { buckets: [const { Counter::new() }; BUCKETS], sum_us: Counter::default() }
+        Self { bins: [const { Counter::new() }; BINS], sum_us: Counter::default() }
     }
 }
 
@@ -65,8 +66,8 @@ impl Histogram {
     /// Counts `count` requests of one latency, in microseconds.
     #[inline]
     pub(crate) fn record(&self, latency_us: u64, count: u64) {
-        if let Some(bucket) = self.buckets.get(bucket_of(latency_us)) {
-            bucket.add(count);
+        if let Some(bin) = self.bins.get(bin_of(latency_us)) {
+            bin.add(count);
         }
         self.sum_us.add(latency_us.saturating_mul(count));
     }
@@ -74,7 +75,7 @@ impl Histogram {
     /// A copy.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let counts = self.buckets.iter().map(Counter::value).collect();
+        let counts = self.bins.iter().map(Counter::value).collect();
         Snapshot { counts, sum_us: self.sum_us.value() }
     }
 }
@@ -82,7 +83,7 @@ impl Histogram {
 /// What a [`Histogram`], or several of them, have counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// By bucket; empty when there is none.
+    /// By bin; empty when there is none.
     counts: Vec<u64>,
     sum_us: u64,
 }
@@ -123,41 +124,41 @@ impl Snapshot {
     pub fn quantile_us(&self, per_mille: u64) -> u64 {
         let wanted = (self.count() * per_mille).div_ceil(1000);
         let mut seen = 0;
-        for (bucket, count) in self.counts.iter().enumerate() {
+        for (bin, count) in self.counts.iter().enumerate() {
             seen += count;
             if *count > 0 && seen >= wanted {
-                return upper_bound_us(bucket);
+                return upper_bound_us(bin);
             }
         }
         0
     }
 
-    /// Every bucket as its upper bound in microseconds and the number of requests up to it.
+    /// Every bin as its upper bound in microseconds and the number of requests up to it.
     pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.counts.iter().enumerate().scan(0, |seen, (bucket, count)| {
+        self.counts.iter().enumerate().scan(0, |seen, (bin, count)| {
             *seen += count;
-            Some((upper_bound_us(bucket), *seen))
+            Some((upper_bound_us(bin), *seen))
         })
     }
 }
 
-/// The bucket of a latency.
-fn bucket_of(latency_us: u64) -> usize {
-    // Below 4 µs every microsecond has its bucket.
+/// The bin of a latency.
+fn bin_of(latency_us: u64) -> usize {
+    // Below 4 µs every microsecond has its bin.
     let Some(doubling) = latency_us.checked_ilog2().filter(|doubling| *doubling >= 2) else {
         return usize::try_from(latency_us).unwrap_or(0);
     };
     let step = (latency_us >> (doubling - 2)) & 3;
-    let bucket = (doubling as usize - 1) * STEPS + usize::try_from(step).unwrap_or(0);
-    bucket.min(BUCKETS - 1)
+    let bin = (doubling as usize - 1) * STEPS + usize::try_from(step).unwrap_or(0);
+    bin.min(BINS - 1)
 }
 
-/// The largest latency in a bucket.
-fn upper_bound_us(bucket: usize) -> u64 {
-    if bucket < STEPS {
-        return bucket as u64;
+/// The largest latency in a bin.
+fn upper_bound_us(bin: usize) -> u64 {
+    if bin < STEPS {
+        return bin as u64;
     }
-    let (doubling, step) = (bucket / STEPS + 1, (bucket % STEPS) as u64);
+    let (doubling, step) = (bin / STEPS + 1, (bin % STEPS) as u64);
     ((STEPS as u64 + step + 1) << (doubling - 2)) - 1
 }
 

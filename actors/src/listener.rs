@@ -49,12 +49,7 @@ impl ListenerActor {
         listener: TcpListener,
         log: Logger,
     ) -> Self {
-        Self {
-            shared,
-            workers,
-            listener: Some(listener),
-            log,
-        }
+        Self { shared, workers, listener: Some(listener), log }
     }
 }
 
@@ -127,23 +122,14 @@ impl ListenerActor {
         let local = io.local_addr()?;
         let io = io.into_std()?;
         let clients = |index: &usize| {
-            self.shared
-                .counters
-                .get(*index)
-                .map_or(0, |c| c.clients.load(Ordering::Relaxed))
+            self.shared.counters.get(*index).map_or(0, |c| c.clients.load(Ordering::Relaxed))
         };
         let index = (0..self.workers.len()).min_by_key(clients).unwrap_or(0);
         let counters = self.shared.counters.get(index).map(Arc::clone);
         if let (Some(worker), Some(counters)) = (self.workers.get(index), counters) {
             let id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
             let slot = ClientSlot::take(counters);
-            worker.do_send(NewClient {
-                io,
-                peer,
-                local,
-                id,
-                slot,
-            });
+            worker.do_send(NewClient { io, peer, local, id, slot });
         }
         Ok(())
     }

@@ -51,19 +51,14 @@ async fn ask(addr: &BackendAddr, credentials: &Credentials) -> Result<String, Co
     conversation.authenticate(credentials).await?;
     let reply = conversation.ask(&[b"INFO"]).await?;
     if let Some(error) = reply.as_error() {
-        return Err(ConnectFailure::Refused {
-            command: "INFO",
-            reply: error.to_owned(),
-        });
+        return Err(ConnectFailure::Refused { command: "INFO", reply: error.to_owned() });
     }
     Ok(String::from_utf8_lossy(reply.as_bytes().unwrap_or_default()).into_owned())
 }
 
 fn parse(info: &str) -> ProbeReport {
     let field = |name: &str| {
-        let line = info
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap_or_default().trim().to_owned()
     };
     let valkey_version = field("valkey_version");
@@ -71,11 +66,7 @@ fn parse(info: &str) -> ProbeReport {
     let is_valkey = !valkey_version.is_empty();
     ProbeReport {
         server: if is_valkey { "valkey" } else { "redis" }.to_owned(),
-        version: if is_valkey {
-            valkey_version
-        } else {
-            redis_version.clone()
-        },
+        version: if is_valkey { valkey_version } else { redis_version.clone() },
         redis_version,
         role: field("role"),
         replicas: field("connected_slaves").parse().unwrap_or(0),
@@ -92,22 +83,10 @@ mod tests {
         let redis = parse(
             "# Server\r\nredis_version:7.0.15\r\n# Replication\r\nrole:master\r\nconnected_slaves:2\r\n",
         );
-        assert_eq!(
-            (redis.server.as_str(), redis.version.as_str()),
-            ("redis", "7.0.15")
-        );
-        assert_eq!(
-            (redis.role.as_str(), redis.replicas, redis.is_cluster),
-            ("master", 2, false)
-        );
+        assert_eq!((redis.server.as_str(), redis.version.as_str()), ("redis", "7.0.15"));
+        assert_eq!((redis.role.as_str(), redis.replicas, redis.is_cluster), ("master", 2, false));
         let valkey = parse("redis_version:7.2.4\r\nvalkey_version:8.1.0\r\ncluster_enabled:1\r\n");
-        assert_eq!(
-            (valkey.server.as_str(), valkey.version.as_str()),
-            ("valkey", "8.1.0")
-        );
-        assert_eq!(
-            (valkey.redis_version.as_str(), valkey.is_cluster),
-            ("7.2.4", true)
-        );
+        assert_eq!((valkey.server.as_str(), valkey.version.as_str()), ("valkey", "8.1.0"));
+        assert_eq!((valkey.redis_version.as_str(), valkey.is_cluster), ("7.2.4", true));
     }
 }

@@ -31,6 +31,7 @@ mod backends;
 pub(crate) mod fill;
 mod parking;
 mod routes;
+mod split;
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -45,12 +46,13 @@ use crate::backend_conn::{BackendStatus, ForwardBatch, ForwardRequest};
 use crate::client_error::RequestFailure;
 use crate::io::detached;
 use crate::session::window::Ticket;
-use crate::session::{FanOutPlanned, RepliesFailed, SessionActor, StillParked};
+use crate::session::{RepliesFailed, SessionActor, StillParked};
 use crate::supervisor::Tick;
 use crate::worker::Worker;
 use backends::{Backends, Conn};
 use parking::{Parked, Parking, ParkingLimits, Waiting};
 use routes::{BackendIndex, RouteIndex, Routes, Way};
+use split::Split;
 
 /// Sessions hear that their requests are still parked every so many ticks, so that the watch over
 /// lost replies leaves them alone.
@@ -131,9 +133,8 @@ impl RouterActor {
         };
         let mut backends = Backends::default();
         let is_primary_only = worker.settings.is_primary_only;
-        let routes = Routes::compile(&table, is_primary_only, |addr, role| {
-            backends.index_of(addr, role)
-        });
+        let routes =
+            Routes::compile(&table, is_primary_only, |addr, role| backends.index_of(addr, role));
         Self {
             worker,
             me: None,
@@ -165,13 +166,7 @@ impl Handler<RouteBatch> for RouterActor {
         self.turn = self.turn.wrapping_add(1);
         let mut split = Split::default();
         for request in batch.requests {
-            self.route(
-                &batch.session,
-                batch.database,
-                &batch.data,
-                request,
-                &mut split,
-            );
+            self.route(&batch.session, batch.database, &batch.data, request, &mut split);
         }
         split.tell(&batch.session, &self.worker);
         self.forward(&batch.session, batch.database, &batch.data, &split.parts());
@@ -183,12 +178,7 @@ impl Handler<RetryBatch> for RouterActor {
 
     fn handle(&mut self, retry: RetryBatch, _ctx: &mut Self::Context) {
         let mut split = Split::default();
-        let ForwardBatch {
-            session,
-            data,
-            parts,
-            requests,
-        } = retry.batch;
+        let ForwardBatch { session, data, parts, requests } = retry.batch;
         for request in requests {
             // INVARIANT R-2: the primary of the part's slot is the primary of all its keys.
             match self.routes.of_slot(request.slot) {
@@ -212,12 +202,7 @@ impl Handler<QueryBackends> for RouterActor {
     type Result = MessageResult<QueryBackends>;
 
     fn handle(&mut self, _: QueryBackends, _ctx: &mut Self::Context) -> Self::Result {
-        MessageResult(
-            self.backends
-                .conns()
-                .map(|conn| conn.status.to_status())
-                .collect(),
-        )
+        MessageResult(self.backends.conns().map(|conn| conn.status.to_status()).collect())
     }
 }
 
@@ -291,8 +276,7 @@ impl RouterActor {
     }
 
     fn is_one_route(&self, keys: &FanOutRequest, route: RouteIndex) -> bool {
-        keys.slots()
-            .all(|slot| self.routes.of_slot(slot) == Way::Route(route))
+        keys.slots().all(|slot| self.routes.of_slot(slot) == Way::Route(route))
     }
 
     /// The backend that serves a request of a route: for reads the first replica group with a
@@ -303,17 +287,11 @@ impl RouterActor {
             return primary;
         }
         for group in 0..self.routes.replica_groups(route).len() {
-            let replicas = self
-                .routes
-                .replica_groups(route)
-                .get(group)
-                .map_or(0, Vec::len);
+            let replicas = self.routes.replica_groups(route).get(group).map_or(0, Vec::len);
             for offset in 0..replicas {
                 let place = (self.turn + offset) % replicas;
                 if let Some(replica) = self.routes.replica(route, group, place)
-                    && self
-                        .conn(replica, database)
-                        .is_some_and(|conn| conn.status.is_ready())
+                    && self.conn(replica, database).is_some_and(|conn| conn.status.is_ready())
                 {
                     return replica;
                 }
@@ -359,10 +337,7 @@ impl RouterActor {
     }
 
     /// Sends what is pending to the backends of a batch.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "BOUND: requests hold credit of their session"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
     fn forward(
         &mut self,
         session: &Arc<Addr<SessionActor>>,
@@ -371,11 +346,7 @@ impl RouterActor {
         parts: &Bytes,
     ) {
         while let Some(backend) = self.touched.pop() {
-            let requests = self
-                .pending
-                .get_mut(backend.0)
-                .map(std::mem::take)
-                .unwrap_or_default();
+            let requests = self.pending.get_mut(backend.0).map(std::mem::take).unwrap_or_default();
             let batch = ForwardBatch {
                 session: Arc::clone(session),
                 data: data.clone(),
@@ -388,9 +359,7 @@ impl RouterActor {
                     let failed = batch.requests.iter().map(|request| {
                         (request.ticket, request.part, RequestFailure::NoSuchDatabase)
                     });
-                    session.do_send(RepliesFailed {
-                        failed: failed.collect(),
-                    });
+                    session.do_send(RepliesFailed { failed: failed.collect() });
                 }
             }
         }
@@ -421,12 +390,7 @@ impl RouterActor {
         waiting: Waiting,
         split: &mut Split,
     ) {
-        let parked = Parked {
-            session: Arc::clone(session),
-            database,
-            frame,
-            waiting,
-        };
+        let parked = Parked { session: Arc::clone(session), database, frame, waiting };
         if let Err(refused) = self.parking.park(identity(session), parked) {
             let (ticket, part) = refused.waiting.ticket_and_part();
             split.fail_part(ticket, part, RequestFailure::SlotHeld);
@@ -435,13 +399,7 @@ impl RouterActor {
 
     /// Routes again what was parked; what must still wait is parked again, in the same order.
     fn release(&mut self) {
-        for Parked {
-            session,
-            database,
-            frame,
-            waiting,
-        } in self.parking.take_all()
-        {
+        for Parked { session, database, frame, waiting } in self.parking.take_all() {
             let mut split = Split::default();
             match waiting {
                 Waiting::Request(request) => {
@@ -455,13 +413,7 @@ impl RouterActor {
                         self.forward(&session, database, &frame, &frame);
                     }
                     Way::Held => {
-                        self.park(
-                            &session,
-                            database,
-                            frame,
-                            Waiting::Retry(request),
-                            &mut split,
-                        );
+                        self.park(&session, database, frame, Waiting::Retry(request), &mut split);
                         split.tell(&session, &self.worker);
                     }
                     Way::Offline => {
@@ -487,49 +439,6 @@ fn identity(session: &Arc<Addr<SessionActor>>) -> usize {
     Arc::as_ptr(session).addr()
 }
 
-/// What comes out of splitting a batch besides the forwarded requests.
-#[derive(Default)]
-struct Split {
-    /// The encoded parts of fanned-out requests.
-    parts: Vec<u8>,
-    plans: Vec<(Ticket, command::Merge)>,
-    failed: Vec<(Ticket, u16, RequestFailure)>,
-}
-
-impl Split {
-    fn fail(&mut self, ticket: Ticket, failure: RequestFailure) {
-        self.fail_part(ticket, 0, failure);
-    }
-
-    fn fail_part(&mut self, ticket: Ticket, part: u16, failure: RequestFailure) {
-        self.failed.push((ticket, part, failure));
-    }
-
-    fn parts(self) -> Bytes {
-        Bytes::from(self.parts)
-    }
-
-    // ORDER: the session learns of a merge before a backend is even asked, so the plan is in its
-    // mailbox before any reply of a part can be.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "BOUND: requests hold credit of their session"
-    )]
-    fn tell(&mut self, session: &Addr<SessionActor>, worker: &Worker) {
-        if !self.plans.is_empty() {
-            session.do_send(FanOutPlanned {
-                plans: std::mem::take(&mut self.plans),
-            });
-        }
-        if !self.failed.is_empty() {
-            worker.counters.failures_total.add(self.failed.len() as u64);
-            session.do_send(RepliesFailed {
-                failed: std::mem::take(&mut self.failed),
-            });
-        }
-    }
-}
-
 impl Waiting {
     fn ticket_and_part(&self) -> (Ticket, u16) {
         match self {
@@ -542,8 +451,7 @@ impl Waiting {
 impl RouteRequest {
     fn frame<'d>(&self, data: &'d Bytes) -> &'d [u8] {
         let start = self.start as usize;
-        data.get(start..start + self.len as usize)
-            .unwrap_or_default()
+        data.get(start..start + self.len as usize).unwrap_or_default()
     }
 
     /// The request's own bytes, which it is relative to from now on.

@@ -230,9 +230,7 @@ impl Actor for SessionActor {
             debug!(self.worker.log, "client closed"; "session" => self.record.id,
                 "peer" => %self.record.peer, "reason" => reason.label());
         }
-        self.links
-            .supervisor
-            .do_send(SessionEnded { id: self.record.id });
+        self.links.supervisor.do_send(SessionEnded { id: self.record.id });
     }
 }
 
@@ -263,9 +261,7 @@ impl Handler<RepliesFailed> for SessionActor {
 
     fn handle(&mut self, batch: RepliesFailed, ctx: &mut Self::Context) {
         for (ticket, part, failure) in batch.failed {
-            let settled = self
-                .window
-                .settle_failed(ticket, part, failure, &mut self.out);
+            let settled = self.window.settle_failed(ticket, part, failure, &mut self.out);
             if settled == Settled::Broken {
                 self.close(CloseReason::BrokenReply, ctx);
                 return;
@@ -301,10 +297,9 @@ impl Handler<LocalAnswered> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, answered: LocalAnswered, _ctx: &mut Self::Context) {
-        self.window
-            .settle_local(answered.ticket, &mut self.out, |out| {
-                out.extend_from_slice(&answered.reply);
-            });
+        self.window.settle_local(answered.ticket, &mut self.out, |out| {
+            out.extend_from_slice(&answered.reply);
+        });
     }
 }
 

@@ -147,10 +147,7 @@ impl StatsActor {
     /// An actor that knows no worker yet.
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            workers: Vec::new(),
-        }
+        Self { shared, workers: Vec::new() }
     }
 
     /// Asks every worker the same; answers come in the order of the workers.
@@ -199,9 +196,7 @@ impl Handler<QueryClients> for StatsActor {
 
     fn handle(&mut self, question: QueryClients, _ctx: &mut Self::Context) -> Self::Result {
         let filter = Arc::new(question.filter);
-        let answers = self.ask_workers(|| ListClients {
-            filter: Arc::clone(&filter),
-        });
+        let answers = self.ask_workers(|| ListClients { filter: Arc::clone(&filter) });
         Box::pin(async move {
             let mut clients: Vec<_> = answers.await.into_iter().flatten().collect();
             clients.sort_unstable_by_key(|(id, _)| *id);
@@ -216,10 +211,7 @@ impl Handler<KillClients> for StatsActor {
     fn handle(&mut self, order: KillClients, _ctx: &mut Self::Context) -> Self::Result {
         let filter = Arc::new(order.filter);
         let except = order.except;
-        let answers = self.ask_workers(|| CloseClients {
-            filter: Arc::clone(&filter),
-            except,
-        });
+        let answers = self.ask_workers(|| CloseClients { filter: Arc::clone(&filter), except });
         Box::pin(async move { answers.await.into_iter().sum() })
     }
 }
@@ -255,10 +247,7 @@ fn overview(shared: &Shared, backends: Vec<BackendStatus>) -> Overview {
         buffered_bytes: shared.buffered.bytes(),
         resident_bytes: crate::session::resident_bytes(),
         commands: calls
-            .map(|(command, calls)| CommandCalls {
-                command: command.to_owned(),
-                calls,
-            })
+            .map(|(command, calls)| CommandCalls { command: command.to_owned(), calls })
             .collect(),
         backends,
     }

@@ -26,7 +26,6 @@ use routing::SlotTable;
 use slog::{Logger, debug, o};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use crate::backend_conn::BackendStatus;
 use crate::client_error::CloseReason;
@@ -107,7 +106,6 @@ pub struct SupervisorActor {
     stats: Addr<StatsActor>,
     links: Option<Rc<Links>>,
     sessions: HashMap<u64, Session>,
-    started: Instant,
     ticks: u64,
     is_draining: bool,
     drained: Vec<oneshot::Sender<()>>,
@@ -130,7 +128,6 @@ impl SupervisorActor {
             stats,
             links: None,
             sessions: HashMap::new(),
-            started: Instant::now(),
             ticks: 0,
             is_draining: false,
             drained: Vec::new(),
@@ -143,11 +140,8 @@ impl Actor for SupervisorActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let router = RouterActor::new(Rc::clone(&self.worker), self.table.clone()).start();
-        self.links = Some(Rc::new(Links {
-            router,
-            supervisor: ctx.address(),
-            stats: self.stats.clone(),
-        }));
+        self.links =
+            Some(Rc::new(Links { router, supervisor: ctx.address(), stats: self.stats.clone() }));
         ctx.run_interval(TICK, |supervisor, _| supervisor.tick());
     }
 }
@@ -168,12 +162,7 @@ impl Handler<NewClient> for SupervisorActor {
         };
         self.worker.counters.clients_total.add(1);
         let now_ms = self.worker.clock.now_ms();
-        let record = Rc::new(ClientRecord::new(
-            client.id,
-            client.peer,
-            client.local,
-            now_ms,
-        ));
+        let record = Rc::new(ClientRecord::new(client.id, client.peer, client.local, now_ms));
         let session = SessionActor::new(
             Rc::clone(&self.worker),
             Rc::clone(links),
@@ -181,13 +170,7 @@ impl Handler<NewClient> for SupervisorActor {
             client.slot,
             io,
         );
-        self.sessions.insert(
-            client.id,
-            Session {
-                addr: session.start(),
-                record,
-            },
-        );
+        self.sessions.insert(client.id, Session { addr: session.start(), record });
     }
 }
 
@@ -207,11 +190,7 @@ impl Handler<ListClients> for SupervisorActor {
         let now_ms = self.worker.clock.now_ms();
         let matching = self.matching(&question.filter);
         let line = |session: &Session| session.record.line(now_ms, &self.worker.commands);
-        MessageResult(
-            matching
-                .map(|session| (session.record.id, line(session)))
-                .collect(),
-        )
+        MessageResult(matching.map(|session| (session.record.id, line(session))).collect())
     }
 }
 
@@ -275,7 +254,7 @@ impl Handler<Drain> for SupervisorActor {
 impl SupervisorActor {
     #[expect(clippy::disallowed_methods, reason = "BOUND: one tick per period")]
     fn tick(&mut self) {
-        self.worker.clock.set(self.started.elapsed());
+        self.worker.clock.refresh();
         self.ticks += 1;
         if let Some(links) = &self.links {
             links.router.do_send(Tick);
@@ -301,23 +280,16 @@ impl SupervisorActor {
     #[expect(clippy::disallowed_methods, reason = "BOUND: one order per sweep")]
     fn close_largest(&self) {
         let shared = &self.worker.shared;
-        let largest = self
-            .sessions
-            .values()
-            .max_by_key(|session| session.record.held_bytes.get());
+        let largest = self.sessions.values().max_by_key(|session| session.record.held_bytes.get());
         if let Some(session) = largest
-            && shared
-                .buffered
-                .is_over_because_of(session.record.held_bytes.get(), shared.clients())
+            && shared.buffered.is_over_because_of(session.record.held_bytes.get(), shared.clients())
         {
             session.addr.do_send(CloseSession(CloseReason::BufferLimit));
         }
     }
 
     fn matching<'s>(&'s self, filter: &'s ClientFilter) -> impl Iterator<Item = &'s Session> {
-        self.sessions
-            .values()
-            .filter(|session| filter.matches(&session.record))
+        self.sessions.values().filter(|session| filter.matches(&session.record))
     }
 
     fn finish_drain(&mut self) {

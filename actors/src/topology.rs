@@ -101,10 +101,7 @@ struct Round {
 }
 
 /// A fill and who waits for it.
-type WaitingFill = (
-    Vec<(SlotId, SlotAssignment)>,
-    oneshot::Sender<Result<Filled, FillError>>,
-);
+type WaitingFill = (Vec<(SlotId, SlotAssignment)>, oneshot::Sender<Result<Filled, FillError>>);
 
 /// See the module.
 pub struct TopologyActor {
@@ -124,15 +121,7 @@ impl TopologyActor {
     pub fn new(table: SlotTable, timeout: Duration, log: Logger) -> Self {
         let epoch = table.epoch();
         let (routers, waiting) = (Vec::new(), VecDeque::new());
-        Self {
-            table,
-            epoch,
-            routers,
-            is_filling: false,
-            waiting,
-            timeout,
-            log,
-        }
+        Self { table, epoch, routers, is_filling: false, waiting, timeout, log }
     }
 }
 
@@ -205,11 +194,7 @@ impl TopologyActor {
         };
         self.is_filling = true;
         self.epoch += 1;
-        let round = Round {
-            epoch: self.epoch,
-            changes: changes.into(),
-            answer,
-        };
+        let round = Round { epoch: self.epoch, changes: changes.into(), answer };
         let (me, routers, timeout) = (ctx.address(), self.routers.clone(), self.timeout);
         actix_rt::spawn(async move {
             let result = run_round(&routers, &round, timeout).await;
@@ -235,18 +220,9 @@ async fn run_round(
     }
     // A router that is slow to answer here has the order in its mailbox and cannot lose it: every
     // worker is drained, so the change is safe whenever it takes effect there.
-    let committed = ask_all(
-        routers,
-        CommitFill {
-            epoch,
-            changes: Arc::clone(&round.changes),
-        },
-    );
+    let committed = ask_all(routers, CommitFill { epoch, changes: Arc::clone(&round.changes) });
     let _ = tokio::time::timeout(COMMIT_TIMEOUT, committed).await;
-    Ok(Filled {
-        epoch,
-        held: started.elapsed(),
-    })
+    Ok(Filled { epoch, held: started.elapsed() })
 }
 
 /// Sends an order to every router at the same time and waits for all answers.
@@ -255,10 +231,8 @@ where
     M: Message<Result = ()> + Clone + Send + 'static,
     RouterActor: Handler<M>,
 {
-    let asked: Vec<_> = routers
-        .iter()
-        .map(|router| actix_rt::spawn(router.send(order.clone())))
-        .collect();
+    let asked: Vec<_> =
+        routers.iter().map(|router| actix_rt::spawn(router.send(order.clone()))).collect();
     for answer in asked {
         // An error means that the router is gone, and every request with it.
         let _ = answer.await;

@@ -23,7 +23,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::io::ReadArena;
-use crate::session::window::WindowLimits;
+use crate::latency::{Histogram, RequestClass};
+use crate::session::window::{Tag, WindowLimits};
 
 /// A worker's spare output buffers.
 pub(crate) type OutPool = Vec<Vec<u8>>;
@@ -180,10 +181,7 @@ impl Shared {
     /// The clients connected now.
     #[must_use]
     pub fn clients(&self) -> usize {
-        self.counters
-            .iter()
-            .map(|counters| counters.clients.load(Ordering::Relaxed))
-            .sum()
+        self.counters.iter().map(|counters| counters.clients.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -201,7 +199,7 @@ pub(crate) struct Worker {
     pub(crate) settings: Arc<Settings>,
     pub(crate) commands: Arc<CommandTable>,
     pub(crate) counters: Arc<WorkerCounters>,
-    pub(crate) clock: CoarseClock,
+    pub(crate) clock: Clock,
     pub(crate) arena: RefCell<ReadArena>,
     pub(crate) out_pool: RefCell<OutPool>,
     /// Where the framer puts the argument positions of the request at hand.
@@ -218,7 +216,7 @@ impl Worker {
             commands: Arc::clone(&shared.commands),
             counters: counters
                 .unwrap_or_else(|| Arc::new(WorkerCounters::new(shared.commands.len()))),
-            clock: CoarseClock::default(),
+            clock: Clock::default(),
             arena: RefCell::default(),
             out_pool: RefCell::default(),
             spans: RefCell::default(),
@@ -228,21 +226,38 @@ impl Worker {
     }
 }
 
-/// A clock that costs a load: milliseconds since the worker's start, moved on by the supervisor's
-/// tick. Good for time limits, which are seconds; too coarse for latencies.
-#[derive(Debug, Default)]
-pub(crate) struct CoarseClock {
-    now_ms: Cell<u64>,
+/// The worker's clock: reading it costs a load.
+///
+/// It is moved on by the supervisor's tick and by every read of a socket, so it is never behind by
+/// more than the tick, and exact where latencies are taken: at the reads that bring requests and
+/// replies.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    started: Instant,
+    now_us: Cell<u64>,
 }
 
-impl CoarseClock {
+impl Default for Clock {
+    fn default() -> Self {
+        Self { started: Instant::now(), now_us: Cell::new(0) }
+    }
+}
+
+impl Clock {
+    /// Milliseconds since the worker's start.
     pub(crate) fn now_ms(&self) -> u64 {
-        self.now_ms.get()
+        self.now_us.get() / 1000
     }
 
-    pub(crate) fn set(&self, since_start: Duration) {
-        self.now_ms
-            .set(u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX));
+    /// Microseconds since the worker's start.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.now_us.get()
+    }
+
+    /// Looks at the system's clock.
+    pub(crate) fn refresh(&self) {
+        let elapsed = self.started.elapsed().as_micros();
+        self.now_us.set(u64::try_from(elapsed).unwrap_or(u64::MAX));
     }
 }
 
@@ -264,10 +279,7 @@ impl BufferGauge {
     /// A gauge with a ceiling in bytes.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        Self {
-            bytes: AtomicUsize::new(0),
-            bytes_max,
-        }
+        Self { bytes: AtomicUsize::new(0), bytes_max }
     }
 
     /// The bytes held now.
@@ -316,14 +328,12 @@ impl Counter {
 
     /// Adds; only the owning worker may call it, which makes a plain store enough.
     pub(crate) fn add(&self, count: u64) {
-        self.0
-            .store(self.value().wrapping_add(count), Ordering::Relaxed);
+        self.0.store(self.value().wrapping_add(count), Ordering::Relaxed);
     }
 
     /// Takes away; only the owning worker may call it.
     pub(crate) fn sub(&self, count: u64) {
-        self.0
-            .store(self.value().wrapping_sub(count), Ordering::Relaxed);
+        self.0.store(self.value().wrapping_sub(count), Ordering::Relaxed);
     }
 }
 
@@ -350,11 +360,38 @@ pub struct WorkerCounters {
     pub client_bytes_out: Counter,
     /// Backend connections that are ready now.
     pub backend_conns: Counter,
-    /// Requests per command, by `CommandId`.
-    pub commands: Vec<Counter>,
+    /// Per command, by `CommandId`.
+    pub commands: Vec<CommandCounters>,
+    /// From the read that brought a request to the write of its reply, by [`RequestClass`].
+    pub latency: [Histogram; RequestClass::ALL.len()],
+}
+
+/// What one worker knows of one command.
+#[derive(Debug, Default)]
+pub struct CommandCounters {
+    /// Requests since start.
+    pub calls: Counter,
+    /// The sum of their latencies in microseconds.
+    pub latency_us: Counter,
+    /// Those that were answered with an error, by whomever.
+    pub errors: Counter,
 }
 
 impl WorkerCounters {
+    /// Counts a request whose reply leaves now.
+    pub(crate) fn count_left(&self, tag: Tag, is_error: bool, now_us: u64) {
+        // Both wrap together, so the difference is right for latencies up to 71 minutes.
+        #[expect(clippy::cast_possible_truncation, reason = "wrapping difference")]
+        let latency_us = u64::from((now_us as u32).wrapping_sub(tag.entered_us));
+        if let Some(histogram) = self.latency.get(tag.class as usize) {
+            histogram.record(latency_us, 1);
+        }
+        if let Some(command) = tag.command.and_then(|id| self.commands.get(id.index())) {
+            command.latency_us.add(latency_us);
+            command.errors.add(u64::from(is_error));
+        }
+    }
+
     /// Counters for a table of that many commands.
     #[must_use]
     pub fn new(commands: usize) -> Self {
@@ -369,7 +406,8 @@ impl WorkerCounters {
             client_bytes_in: Counter::default(),
             client_bytes_out: Counter::default(),
             backend_conns: Counter::default(),
-            commands: (0..commands).map(|_| Counter::default()).collect(),
+            commands: (0..commands).map(|_| CommandCounters::default()).collect(),
+            latency: std::array::from_fn(|_| Histogram::default()),
         }
     }
 }
@@ -396,9 +434,7 @@ impl Drop for ClientSlot {
 pub(crate) fn tune_socket(io: &TcpStream, keepalive: Duration) -> std::io::Result<()> {
     io.set_nodelay(true)?;
     if !keepalive.is_zero() {
-        let keepalive = TcpKeepalive::new()
-            .with_time(keepalive)
-            .with_interval(keepalive / 3);
+        let keepalive = TcpKeepalive::new().with_time(keepalive).with_interval(keepalive / 3);
         SockRef::from(io).set_tcp_keepalive(&keepalive)?;
     }
     Ok(())

@@ -38,10 +38,7 @@ fn note(text: &str) -> Note {
 }
 
 /// Sends as the actors of the data path do.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "BOUND: a handful of messages per test"
-)]
+#[expect(clippy::disallowed_methods, reason = "BOUND: a handful of messages per test")]
 fn send<A, M>(to: &Addr<A>, message: M)
 where
     A: Actor<Context = Context<A>> + Handler<M>,
@@ -61,12 +58,7 @@ struct Clerk {
 
 impl Clerk {
     fn new(journal: &Journal) -> Self {
-        Self {
-            journal: Rc::clone(journal),
-            has_pump: false,
-            done: None,
-            stopped: None,
-        }
+        Self { journal: Rc::clone(journal), has_pump: false, done: None, stopped: None }
     }
 
     /// Tells when a note with this text has come, and the turn in which it came is over.
@@ -172,9 +164,7 @@ fn do_send_delivers_everything_beyond_the_capacity() {
         }
         send(&clerk, note("last"));
         done.await.unwrap();
-        let expected = (1..MESSAGES)
-            .map(|number| number.to_string())
-            .chain(["last".to_owned()]);
+        let expected = (1..MESSAGES).map(|number| number.to_string()).chain(["last".to_owned()]);
         assert!(journal.borrow().iter().cloned().eq(expected));
     });
 }
@@ -229,19 +219,10 @@ fn messages_of_one_sender_arrive_in_order() {
         let clerk = clerk.start();
         let other = clerk.clone();
         for number in 0..100 {
-            send(
-                if number % 3 == 0 { &other } else { &clerk },
-                Note(number.to_string()),
-            );
+            send(if number % 3 == 0 { &other } else { &clerk }, Note(number.to_string()));
         }
         done.await.unwrap();
-        assert!(
-            journal
-                .borrow()
-                .iter()
-                .cloned()
-                .eq((0..100).map(|number| number.to_string()))
-        );
+        assert!(journal.borrow().iter().cloned().eq((0..100).map(|number| number.to_string())));
     });
 }
 
@@ -258,11 +239,7 @@ fn what_is_told_first_is_handled_before_what_follows_from_it() {
             let (clerk, done) = Clerk::new(&journal).until("answer 9");
             let clerk = clerk.start();
             let answerer = Answerer { to: clerk.clone() }.start();
-            let splitter = Splitter {
-                first: clerk.clone(),
-                second: answerer.clone(),
-            }
-            .start();
+            let splitter = Splitter { first: clerk.clone(), second: answerer.clone() }.start();
             clerk.send(note("settled")).await.unwrap();
             journal.borrow_mut().clear();
             if is_answerer_woken_first {
@@ -275,11 +252,7 @@ fn what_is_told_first_is_handled_before_what_follows_from_it() {
             for number in 0..10 {
                 let place = |what: &str| {
                     let wanted = format!("{what} {number}");
-                    journal
-                        .borrow()
-                        .iter()
-                        .position(|text| *text == wanted)
-                        .unwrap()
+                    journal.borrow().iter().position(|text| *text == wanted).unwrap()
                 };
                 assert!(place("plan") < place("answer"), "{:?}", journal.borrow());
             }
@@ -355,10 +328,6 @@ fn nothing_is_handled_after_a_stop() {
         is_stopped.await.unwrap();
         is_late.set(late.await.is_ok());
         assert!(!is_late.get(), "a message behind the stop was handled");
-        assert!(
-            !journal.borrow().contains(&"after".to_owned()),
-            "{:?}",
-            journal.borrow()
-        );
+        assert!(!journal.borrow().contains(&"after".to_owned()), "{:?}", journal.borrow());
     });
 }

@@ -37,16 +37,10 @@ impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&addr, DEADLINE)
             .with_context(|| format!("connect to `{addr}`"))?;
-        stream
-            .set_read_timeout(Some(DEADLINE))
-            .context("set the read timeout")?;
-        stream
-            .set_write_timeout(Some(DEADLINE))
-            .context("set the write timeout")?;
+        stream.set_read_timeout(Some(DEADLINE)).context("set the read timeout")?;
+        stream.set_write_timeout(Some(DEADLINE)).context("set the write timeout")?;
         stream.set_nodelay(true).context("set nodelay")?;
-        Ok(Self {
-            stream: BufReader::with_capacity(READ_BUFFER_BYTES, stream),
-        })
+        Ok(Self { stream: BufReader::with_capacity(READ_BUFFER_BYTES, stream) })
     }
 
     /// Sends one command and returns its reply without the framing.
@@ -81,10 +75,7 @@ impl Client {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream
-            .get_mut()
-            .write_all(bytes)
-            .context("send a request")
+        self.stream.get_mut().write_all(bytes).context("send a request")
     }
 }
 
@@ -101,26 +92,17 @@ fn encode(command: &[&str]) -> Vec<u8> {
 fn read_reply(stream: &mut impl BufRead) -> Result<String> {
     let mut line = String::new();
     stream.read_line(&mut line).context("read a reply")?;
-    let line = line
-        .strip_suffix("\r\n")
-        .context("the connection was closed")?;
+    let line = line.strip_suffix("\r\n").context("the connection was closed")?;
     if let Some(text) = line.strip_prefix('+').or_else(|| line.strip_prefix(':')) {
         return Ok(text.to_owned());
     }
     if let Some(text) = line.strip_prefix('-') {
         bail!("the server answered `{text}`");
     }
-    let length = line
-        .strip_prefix('$')
-        .with_context(|| format!("unexpected reply `{line}`"))?;
+    let length = line.strip_prefix('$').with_context(|| format!("unexpected reply `{line}`"))?;
     ensure!(length != "-1", "the key does not exist");
-    let length: usize = length
-        .parse()
-        .with_context(|| format!("unexpected length `{length}`"))?;
-    ensure!(
-        length <= REPLY_BYTES_MAX,
-        "a reply of {length} bytes is too long"
-    );
+    let length: usize = length.parse().with_context(|| format!("unexpected length `{length}`"))?;
+    ensure!(length <= REPLY_BYTES_MAX, "a reply of {length} bytes is too long");
     let mut body = vec![0; length + 2];
     stream.read_exact(&mut body).context("read a reply")?;
     body.truncate(length);

@@ -64,14 +64,9 @@ pub(crate) fn measure(
         processes.check_interrupt()?;
         let mut client = Client::connect(target.addr)
             .with_context(|| format!("open idle connection {number}"))?;
-        client
-            .call(&["GET", &key])
-            .with_context(|| format!("use idle connection {number}"))?;
+        client.call(&["GET", &key]).with_context(|| format!("use idle connection {number}"))?;
         clients.push(client);
     }
     let after_bytes = resident_bytes(pid)?;
-    Ok(IdleSample {
-        before_bytes,
-        after_bytes,
-    })
+    Ok(IdleSample { before_bytes, after_bytes })
 }

@@ -75,11 +75,8 @@ pub(crate) struct Load<'a> {
 impl Load<'_> {
     /// Warms up, then measures one run.
     pub(crate) fn measure(&self, target: &Target, workload: &Workload) -> Result<Sample> {
-        let warmup = self.run(
-            target,
-            workload,
-            workload.whole_requests(workload.warmup_requests),
-        )?;
+        let warmup =
+            self.run(target, workload, workload.whole_requests(workload.warmup_requests))?;
         let wanted = warmup.requests_per_second * u64::from(self.seconds);
         let requests = workload.whole_requests(wanted);
         let counters = self.counters()?;
@@ -88,9 +85,7 @@ impl Load<'_> {
         let (proxy_after, backends_after) = self.cpu_times(target)?;
         check_counters(workload, requests, counters, self.counters()?)?;
 
-        let proxy_used = proxy_after
-            .zip(proxy)
-            .map(|(after, before)| after.saturating_sub(before));
+        let proxy_used = proxy_after.zip(proxy).map(|(after, before)| after.saturating_sub(before));
         let backends_used = backends_after.saturating_sub(backends);
         Ok(Sample {
             requests_per_second: summary.requests_per_second,
@@ -117,9 +112,7 @@ impl Load<'_> {
         command.args(workload.command());
         let log = self.rig.dir().join("redis-benchmark.log");
         let limit = RUN_LIMIT_MIN + Duration::from_secs(self.seconds.into()) * RUN_LIMIT_FACTOR;
-        let outcome = self
-            .processes
-            .run("redis-benchmark", &mut command, &log, limit);
+        let outcome = self.processes.run("redis-benchmark", &mut command, &log, limit);
         // When a server has died, that is the better message.
         self.rig.served_by(target)?.check_running()?;
         let text = outcome?;
@@ -127,10 +120,7 @@ impl Load<'_> {
     }
 
     fn cpu_times(&self, target: &Target) -> Result<(Option<Duration>, Duration)> {
-        let proxy = target
-            .proxy()
-            .map(|process| cpu_time(process.pid()))
-            .transpose()?;
+        let proxy = target.proxy().map(|process| cpu_time(process.pid())).transpose()?;
         let mut backends = Duration::ZERO;
         for backend in &self.rig.backends {
             backends += cpu_time(backend.process.pid())?;
@@ -164,60 +154,33 @@ fn check_counters(
     let (what, expected, done) = match workload.verb {
         Verb::Get | Verb::Mget(_) => {
             let expected = requests * workload.keys_read_per_request();
-            (
-                "keys found",
-                expected,
-                after.keys_read.saturating_sub(before.keys_read),
-            )
+            ("keys found", expected, after.keys_read.saturating_sub(before.keys_read))
         }
-        Verb::Set => (
-            "SET commands",
-            requests,
-            after.sets.saturating_sub(before.sets),
-        ),
+        Verb::Set => ("SET commands", requests, after.sets.saturating_sub(before.sets)),
     };
-    ensure!(
-        done == expected,
-        "the servers counted {done} {what} instead of {expected}"
-    );
+    ensure!(done == expected, "the servers counted {done} {what} instead of {expected}");
     Ok(())
 }
 
 /// Reads the last line: the command in quotes, then rps, avg, min, p50, p95, p99, max.
 fn parse_csv(text: &str) -> Option<Summary> {
     // Only the command can hold a comma, so the fields are counted from the end.
-    let mut fields = text
-        .lines()
-        .last()?
-        .rsplit(',')
-        .map(|field| field.trim_matches('"'));
+    let mut fields = text.lines().last()?.rsplit(',').map(|field| field.trim_matches('"'));
     let p99_ms = fields.nth(1)?.parse().ok()?;
     let p50_ms = fields.nth(1)?.parse().ok()?;
     let rate = fields.nth(2)?;
     // Whole requests are exact enough, and a rate of `inf` is refused.
     let requests_per_second = rate.split('.').next()?.parse().ok()?;
-    Some(Summary {
-        requests_per_second,
-        p50_ms,
-        p99_ms,
-    })
+    Some(Summary { requests_per_second, p50_ms, p99_ms })
 }
 
 /// Finds the keys read and the SET commands in the text of `INFO all`.
 fn parse_info(info: &str) -> Option<Counters> {
-    let keys_read = info
-        .lines()
-        .find_map(|line| line.strip_prefix("keyspace_hits:"))?;
+    let keys_read = info.lines().find_map(|line| line.strip_prefix("keyspace_hits:"))?;
     // A server that has seen no SET has no such line.
-    let sets = match info
-        .lines()
-        .find_map(|line| line.strip_prefix("cmdstat_set:calls="))
-    {
+    let sets = match info.lines().find_map(|line| line.strip_prefix("cmdstat_set:calls=")) {
         Some(fields) => fields.split(',').next()?.parse().ok()?,
         None => 0,
     };
-    Some(Counters {
-        keys_read: keys_read.trim().parse().ok()?,
-        sets,
-    })
+    Some(Counters { keys_read: keys_read.trim().parse().ok()?, sets })
 }

@@ -22,18 +22,11 @@ impl Machine {
     pub(crate) fn look() -> Result<Self> {
         let cpus = fs::read_to_string("/proc/cpuinfo").context("read `/proc/cpuinfo`")?;
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").context("read the kernel")?;
-        let date = Command::new("date")
-            .args(["-u", "+%Y-%m-%d"])
-            .output()
-            .context("run `date`")?;
+        let date = Command::new("date").args(["-u", "+%Y-%m-%d"]).output().context("run `date`")?;
         Ok(Self {
             // Some architectures do not tell the model.
-            cpu_model: parse_cpu_model(&cpus)
-                .unwrap_or(std::env::consts::ARCH)
-                .to_owned(),
-            cores: thread::available_parallelism()
-                .context("count the cores")?
-                .get(),
+            cpu_model: parse_cpu_model(&cpus).unwrap_or(std::env::consts::ARCH).to_owned(),
+            cores: thread::available_parallelism().context("count the cores")?.get(),
             kernel: kernel.trim().to_owned(),
             date: String::from_utf8_lossy(&date.stdout).trim().to_owned(),
         })

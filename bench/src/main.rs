@@ -131,9 +131,7 @@ fn run(options: &Options, processes: &Processes) -> Result<bool> {
     let programs = Programs::find(&options.kinds(), &options.keyway)?;
     let report = measure(options, processes, &programs)?;
     let text = report.to_string();
-    io::stdout()
-        .write_all(text.as_bytes())
-        .context("print the report")?;
+    io::stdout().write_all(text.as_bytes()).context("print the report")?;
     if let Some(path) = &options.markdown {
         fs::write(path, &text).with_context(|| format!("write `{}`", path.display()))?;
     }
@@ -147,9 +145,7 @@ fn run(options: &Options, processes: &Processes) -> Result<bool> {
 /// Measures all rounds.
 fn measure(options: &Options, processes: &Processes, programs: &Programs) -> Result<Report> {
     let mut kinds = options.kinds();
-    let chosen = WORKLOADS
-        .iter()
-        .filter(|workload| options.has_workload(workload.name));
+    let chosen = WORKLOADS.iter().filter(|workload| options.has_workload(workload.name));
     let mut report = Report {
         machine: Machine::look()?,
         versions: programs.versions().into_iter().map(str::to_owned).collect(),
@@ -162,12 +158,7 @@ fn measure(options: &Options, processes: &Processes, programs: &Programs) -> Res
     for target in &rig.targets {
         load::fill(target).with_context(|| format!("fill the keys through `{}`", target.kind))?;
     }
-    let load = Load {
-        processes,
-        programs,
-        rig: &rig,
-        seconds: options.seconds,
-    };
+    let load = Load { processes, programs, rig: &rig, seconds: options.seconds };
     for round in 1..=options.rounds {
         measure_loads(&load, &kinds, round, &mut report)?;
         if options.has_workload(IDLE) {
@@ -217,9 +208,7 @@ fn measure_idle(
         let sample = idle::measure(processes, programs, *kind)
             .with_context(|| format!("measure `{IDLE}` through `{kind}`"))?;
         let bytes = sample.bytes_per_connection();
-        tell(&format!(
-            "round {round}: {IDLE} {kind}: {bytes:.0} bytes per connection"
-        ));
+        tell(&format!("round {round}: {IDLE} {kind}: {bytes:.0} bytes per connection"));
         report.idle.entry(*kind).or_default().push(sample);
     }
     Ok(())

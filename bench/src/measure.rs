@@ -49,11 +49,7 @@ fn schedstat_time(pid: u32) -> Option<Duration> {
 
 /// The first field: nanoseconds on a processor.
 fn parse_schedstat(text: &str) -> Option<Duration> {
-    text.split_whitespace()
-        .next()?
-        .parse()
-        .ok()
-        .map(Duration::from_nanos)
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// `utime + stime`, fields 14 and 15.
@@ -64,16 +60,12 @@ fn parse_stat(text: &str) -> Option<Duration> {
     let mut fields = fields.split_whitespace().skip(14 - 3);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
-    Some(Duration::from_millis(
-        (user + system) * (1000 / TICKS_PER_SECOND),
-    ))
+    Some(Duration::from_millis((user + system) * (1000 / TICKS_PER_SECOND)))
 }
 
 /// The line `VmRSS:   1234 kB`.
 fn parse_resident(status: &str) -> Option<u64> {
-    let value = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let value = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -95,10 +87,6 @@ impl Spread {
         // With an even number there are two in the middle; with an odd one both are the same.
         let lower = *sorted.get((sorted.len() - 1) / 2)?;
         let upper = *sorted.get(sorted.len() / 2)?;
-        Some(Self {
-            median: f64::midpoint(lower, upper),
-            min,
-            max,
-        })
+        Some(Self { median: f64::midpoint(lower, upper), min, max })
     }
 }

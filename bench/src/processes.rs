@@ -143,18 +143,11 @@ impl Processes {
         if state.is_interrupted {
             bail!("interrupted");
         }
-        let child = command
-            .stdin(Stdio::null())
-            .spawn()
-            .with_context(|| format!("start `{name}`"))?;
+        let child =
+            command.stdin(Stdio::null()).spawn().with_context(|| format!("start `{name}`"))?;
         let pid = child.id();
         state.children.insert(pid, child);
-        Ok(Process {
-            processes: self.clone(),
-            name: name.to_owned(),
-            pid,
-            log: log.to_owned(),
-        })
+        Ok(Process { processes: self.clone(), name: name.to_owned(), pid, log: log.to_owned() })
     }
 
     fn interrupt(&self) {
@@ -168,10 +161,7 @@ impl Processes {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -184,9 +174,7 @@ impl Process {
     /// Returns an error with the last lines of the log when the process has ended.
     pub(crate) fn check_running(&self) -> Result<()> {
         let ended = match self.processes.state().children.get_mut(&self.pid) {
-            Some(child) => child
-                .try_wait()
-                .with_context(|| format!("look at `{}`", self.name))?,
+            Some(child) => child.try_wait().with_context(|| format!("look at `{}`", self.name))?,
             None => None,
         };
         match ended {
@@ -200,9 +188,7 @@ impl Process {
         let Some(mut child) = self.processes.state().children.remove(&self.pid) else {
             return Ok(());
         };
-        let status = child
-            .wait()
-            .with_context(|| format!("wait for `{}`", self.name))?;
+        let status = child.wait().with_context(|| format!("wait for `{}`", self.name))?;
         if !status.success() {
             bail!("`{}` failed ({status}){}", self.name, self.log_quote());
         }
@@ -230,9 +216,5 @@ impl Drop for Process {
 fn quote(log: &str) -> String {
     let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
     let skipped = lines.len().saturating_sub(LOG_LINES_QUOTED_MAX);
-    lines
-        .iter()
-        .skip(skipped)
-        .map(|line| format!("\n  {line}"))
-        .collect()
+    lines.iter().skip(skipped).map(|line| format!("\n  {line}")).collect()
 }

@@ -59,19 +59,14 @@ impl Programs {
 
     /// The program of a proxy.
     pub(crate) fn proxy(&self, kind: TargetKind) -> Result<&Program> {
-        self.proxies
-            .get(&kind)
-            .with_context(|| format!("no program was found for `{kind}`"))
+        self.proxies.get(&kind).with_context(|| format!("no program was found for `{kind}`"))
     }
 }
 
 fn installed(name: &str, package: &str, version_flag: &str) -> Result<Program> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(SERVER_FOLDERS.map(PathBuf::from));
-    match folders
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
-    {
+    match folders.map(|folder| folder.join(name)).find(|file| file.is_file()) {
         Some(path) => Program::new(path, version_flag),
         None => bail!("`{name}` is not installed: run `apt-get install {package}`"),
     }
@@ -86,9 +81,7 @@ fn built(path: &Path) -> Result<Program> {
         );
     }
     // Absolute, so that it is never looked up in `PATH`.
-    let path = path
-        .canonicalize()
-        .with_context(|| format!("resolve `{}`", path.display()))?;
+    let path = path.canonicalize().with_context(|| format!("resolve `{}`", path.display()))?;
     Program::new(path, "--version")
 }
 
@@ -110,9 +103,7 @@ impl Program {
 /// The first line that says anything, without the address that haproxy adds.
 fn first_line(text: &str) -> Option<String> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    let words = line
-        .split_whitespace()
-        .filter(|word| !word.starts_with("http"));
+    let words = line.split_whitespace().filter(|word| !word.starts_with("http"));
     let words: Vec<&str> = words.collect();
     Some(words.join(" ").trim_end_matches([' ', '-']).to_owned())
 }

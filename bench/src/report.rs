@@ -59,23 +59,13 @@ impl Report {
         for (workload, rounds) in &self.loads {
             if let Some(figure) = cpu_ratio(rounds) {
                 let (title, max) = (workload.title, workload.cpu_ratio_max);
-                comparisons.push(Comparison {
-                    title,
-                    figure,
-                    max,
-                    decimals: 2,
-                });
+                comparisons.push(Comparison { title, figure, max, decimals: 2 });
             }
         }
         let idle = self.idle.get(&TargetKind::Keyway).into_iter().flatten();
         if let Some(figure) = Spread::of(idle.map(IdleSample::bytes_per_connection)) {
             let (title, max) = ("bytes per idle connection", IDLE_BYTES_MAX);
-            comparisons.push(Comparison {
-                title,
-                figure,
-                max,
-                decimals: 0,
-            });
+            comparisons.push(Comparison { title, figure, max, decimals: 0 });
         }
         comparisons
     }
@@ -119,14 +109,8 @@ impl Report {
         if self.idle.is_empty() {
             return Ok(());
         }
-        writeln!(
-            out,
-            "## {IDLE_CONNECTIONS} idle connections, after one GET each\n"
-        )?;
-        writeln!(
-            out,
-            "| target | before MiB | after MiB | bytes per connection |"
-        )?;
+        writeln!(out, "## {IDLE_CONNECTIONS} idle connections, after one GET each\n")?;
+        writeln!(out, "| target | before MiB | after MiB | bytes per connection |")?;
         writeln!(out, "|---|--:|--:|--:|")?;
         for (kind, samples) in &self.idle {
             let before = median(samples, |sample| sample.before_bytes as f64 / MIB);
@@ -142,24 +126,12 @@ impl Report {
         if comparisons.is_empty() {
             return Ok(());
         }
-        writeln!(
-            out,
-            "## Floors: proxy CPU per request, keyway / nutcracker\n"
-        )?;
+        writeln!(out, "## Floors: proxy CPU per request, keyway / nutcracker\n")?;
         writeln!(out, "| workload | ratio [min-max] | floor | |")?;
         writeln!(out, "|---|--:|--:|---|")?;
         for comparison in &comparisons {
-            let Comparison {
-                title,
-                figure,
-                max,
-                decimals,
-            } = comparison;
-            let Spread {
-                median,
-                min,
-                max: greatest,
-            } = figure;
+            let Comparison { title, figure, max, decimals } = comparison;
+            let Spread { median, min, max: greatest } = figure;
             let verdict = if comparison.is_met() { "ok" } else { "missed" };
             writeln!(
                 out,
@@ -202,12 +174,7 @@ fn median<S>(samples: &[S], figure: impl Fn(&S) -> f64) -> f64 {
 fn spread_cell(values: impl Iterator<Item = f64>) -> String {
     match Spread::of(values) {
         Some(Spread { median, min, max }) => {
-            format!(
-                "{} [{}-{}]",
-                significant(median),
-                significant(min),
-                significant(max)
-            )
+            format!("{} [{}-{}]", significant(median), significant(min), significant(max))
         }
         None => "-".to_owned(),
     }

@@ -96,11 +96,7 @@ impl Rig {
             .prefix("keyway-bench-")
             .tempdir()
             .context("create a temporary folder")?;
-        let mut rig = Self {
-            targets: Vec::new(),
-            backends: Vec::new(),
-            dir,
-        };
+        let mut rig = Self { targets: Vec::new(), backends: Vec::new(), dir };
         for number in 1..=BACKENDS {
             let backend = rig.start_backend(processes, programs, number)?;
             rig.backends.push(backend);
@@ -120,9 +116,7 @@ impl Rig {
     /// The target of this kind.
     pub(crate) fn target(&self, kind: TargetKind) -> Result<&Target> {
         let mut targets = self.targets.iter();
-        targets
-            .find(|target| target.kind == kind)
-            .with_context(|| format!("no target `{kind}`"))
+        targets.find(|target| target.kind == kind).with_context(|| format!("no target `{kind}`"))
     }
 
     /// The process whose memory is the target's: the proxy, or the server when there is none.
@@ -147,9 +141,7 @@ impl Rig {
         let addr = free_addr()?;
         let mut command = Command::new(&programs.redis_server.path);
         command.args(["--bind", "127.0.0.1", "--port", &addr.port().to_string()]);
-        command
-            .args(["--save", "", "--appendonly", "no", "--dir"])
-            .arg(self.dir());
+        command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(self.dir());
         let process = processes.spawn(&name, &mut command, &self.log(&name))?;
         wait_ready(processes, &process, addr).with_context(|| format!("start `{name}`"))?;
         Ok(Backend { addr, process })
@@ -163,30 +155,19 @@ impl Rig {
     ) -> Result<Target> {
         if kind == TargetKind::Direct {
             let addr = self.first_backend()?.addr;
-            return Ok(Target {
-                kind,
-                addr,
-                proxy: None,
-            });
+            return Ok(Target { kind, addr, proxy: None });
         }
         let addr = free_addr()?;
         let mut command = Command::new(&programs.proxy(kind)?.path);
         command.args(self.proxy_arguments(kind, addr)?);
         if kind == TargetKind::Keyway {
             // Its default of 1000 clients is that of Codis.
-            command.env(
-                "KEYWAY_PROXY_MAX_CLIENTS",
-                PROXY_CONNECTIONS_MAX.to_string(),
-            );
+            command.env("KEYWAY_PROXY_MAX_CLIENTS", PROXY_CONNECTIONS_MAX.to_string());
         }
         let name = kind.to_string();
         let process = processes.spawn(&name, &mut command, &self.log(&name))?;
         wait_ready(processes, &process, addr).with_context(|| format!("start `{name}`"))?;
-        Ok(Target {
-            kind,
-            addr,
-            proxy: Some(process),
-        })
+        Ok(Target { kind, addr, proxy: Some(process) })
     }
 
     /// The arguments of a proxy, after its configuration file, if any, has been written.
@@ -280,8 +261,5 @@ fn wait_ready(processes: &Processes, process: &Process, addr: SocketAddr) -> Res
     }
     let waited = READY_INTERVAL * READY_ATTEMPTS;
     let last = last.map_or_else(String::new, |error| format!(": {error:#}"));
-    bail!(
-        "it does not answer PING on `{addr}` after {} s{last}",
-        waited.as_secs()
-    )
+    bail!("it does not answer PING on `{addr}` after {} s{last}", waited.as_secs())
 }

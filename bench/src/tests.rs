@@ -22,12 +22,7 @@ fn all_targets_and_workloads_are_run_by_default() {
 
 #[test]
 fn targets_are_run_once_and_unknown_names_are_refused() {
-    let chosen = options(&[
-        "--targets",
-        "direct,haproxy,direct",
-        "--only",
-        "idle,get64-p1",
-    ]);
+    let chosen = options(&["--targets", "direct,haproxy,direct", "--only", "idle,get64-p1"]);
     assert_eq!(chosen.kinds(), [TargetKind::Haproxy, TargetKind::Direct]);
     assert!(chosen.has_workload("idle") && !chosen.has_workload("set64-p1"));
     assert!(Options::try_parse_from(["bench", "--only", "get"]).is_err());
@@ -38,9 +33,5 @@ fn targets_are_run_once_and_unknown_names_are_refused() {
 #[test]
 fn floors_need_both_proxies() {
     assert!(options(&["--floors"]).check().is_ok());
-    assert!(
-        options(&["--floors", "--targets", "keyway,direct"])
-            .check()
-            .is_err()
-    );
+    assert!(options(&["--floors", "--targets", "keyway,direct"]).check().is_err());
 }

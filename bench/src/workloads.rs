@@ -24,18 +24,10 @@ pub(crate) struct KeySet {
 }
 
 /// Small values: some megabytes in all, filled within a second.
-pub(crate) const SMALL: KeySet = KeySet {
-    prefix: "small",
-    keys: 50_000,
-    value_bytes: 64,
-};
+pub(crate) const SMALL: KeySet = KeySet { prefix: "small", keys: 50_000, value_bytes: 64 };
 
 /// Large values: 13 MB in all.
-pub(crate) const LARGE: KeySet = KeySet {
-    prefix: "large",
-    keys: 200,
-    value_bytes: 64 * 1024,
-};
+pub(crate) const LARGE: KeySet = KeySet { prefix: "large", keys: 200, value_bytes: 64 * 1024 };
 
 /// The command of a workload.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,105 +65,30 @@ const fn small(
     cpu_ratio_max: f64,
 ) -> Workload {
     let (key_set, connections) = (SMALL, 50);
-    Workload {
-        name,
-        title,
-        verb,
-        key_set,
-        connections,
-        pipeline,
-        warmup_requests,
-        cpu_ratio_max,
-    }
+    Workload { name, title, verb, key_set, connections, pipeline, warmup_requests, cpu_ratio_max }
 }
 
 const fn large(name: &'static str, title: &'static str, verb: Verb) -> Workload {
     let base = small(name, title, verb, 1, 4_000, 0.9);
-    Workload {
-        key_set: LARGE,
-        ..base
-    }
+    Workload { key_set: LARGE, ..base }
 }
 
 /// All kinds of load, in the order in which they are run and reported.
 pub(crate) const WORKLOADS: [Workload; 11] = [
-    small(
-        "get64-p1",
-        "GET 64 B, pipeline 1",
-        Verb::Get,
-        1,
-        20_000,
-        0.95,
-    ),
-    small(
-        "get64-p16",
-        "GET 64 B, pipeline 16",
-        Verb::Get,
-        16,
-        160_000,
-        0.45,
-    ),
-    small(
-        "get64-p128",
-        "GET 64 B, pipeline 128",
-        Verb::Get,
-        128,
-        320_000,
-        0.12,
-    ),
-    small(
-        "set64-p1",
-        "SET 64 B, pipeline 1",
-        Verb::Set,
-        1,
-        20_000,
-        0.95,
-    ),
-    small(
-        "set64-p16",
-        "SET 64 B, pipeline 16",
-        Verb::Set,
-        16,
-        160_000,
-        0.45,
-    ),
-    small(
-        "set64-p128",
-        "SET 64 B, pipeline 128",
-        Verb::Set,
-        128,
-        320_000,
-        0.12,
-    ),
+    small("get64-p1", "GET 64 B, pipeline 1", Verb::Get, 1, 20_000, 0.95),
+    small("get64-p16", "GET 64 B, pipeline 16", Verb::Get, 16, 160_000, 0.45),
+    small("get64-p128", "GET 64 B, pipeline 128", Verb::Get, 128, 320_000, 0.12),
+    small("set64-p1", "SET 64 B, pipeline 1", Verb::Set, 1, 20_000, 0.95),
+    small("set64-p16", "SET 64 B, pipeline 16", Verb::Set, 16, 160_000, 0.45),
+    small("set64-p128", "SET 64 B, pipeline 128", Verb::Set, 128, 320_000, 0.12),
     Workload {
         connections: 1000,
-        ..small(
-            "get64-c1000",
-            "GET 64 B, pipeline 1, 1000 connections",
-            Verb::Get,
-            1,
-            20_000,
-            0.95,
-        )
+        ..small("get64-c1000", "GET 64 B, pipeline 1, 1000 connections", Verb::Get, 1, 20_000, 0.95)
     },
     large("get64k", "GET 64 KB, pipeline 1", Verb::Get),
     large("set64k", "SET 64 KB, pipeline 1", Verb::Set),
-    small(
-        "mget10-p1",
-        "MGET of 10 keys, pipeline 1",
-        Verb::Mget(10),
-        1,
-        10_000,
-        0.95,
-    ),
-    small(
-        "mget10-p16",
-        "MGET of 10 keys, pipeline 16",
-        Verb::Mget(10),
-        16,
-        40_000,
-        0.6,
-    ),
+    small("mget10-p1", "MGET of 10 keys, pipeline 1", Verb::Mget(10), 1, 10_000, 0.95),
+    small("mget10-p16", "MGET of 10 keys, pipeline 16", Verb::Mget(10), 16, 40_000, 0.6),
 ];
 
 /// All names that the option `--only` knows.

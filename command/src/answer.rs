@@ -49,11 +49,7 @@ impl CommandTable {
     /// Appends the reply to HELP of the container that `command` is, or is part of.
     pub fn answer_help(&self, command: &Command, out: &mut Vec<u8>) {
         let container = command.name().split('|').next().unwrap_or_default();
-        let lines = self
-            .help
-            .get(container)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let lines = self.help.get(container).map(Vec::as_slice).unwrap_or_default();
         let mut shown: SmallVec<[&str; 64]> = SmallVec::new();
         // The first line speaks of the container. Each sub-command has a line that begins with its
         // name and indented ones that explain it.
@@ -76,36 +72,27 @@ impl CommandTable {
 
     /// The supported commands, without sub-commands.
     fn supported(&self) -> impl Iterator<Item = &Command> {
-        self.commands()
-            .filter(|command| command.is_supported() && !command.name().contains('|'))
+        self.commands().filter(|command| command.is_supported() && !command.name().contains('|'))
     }
 
     fn supported_sub_commands(&self, container: &Command) -> impl Iterator<Item = &Command> {
-        self.sub_commands(container)
-            .iter()
-            .filter(|command| command.is_supported())
+        self.sub_commands(container).iter().filter(|command| command.is_supported())
     }
 
     /// A supported command or sub-command by its full name.
     fn supported_by_name(&self, name: &[u8]) -> Option<&Command> {
-        self.lookup_full(name)
-            .filter(|command| command.is_supported())
+        self.lookup_full(name).filter(|command| command.is_supported())
     }
 
     fn reply_count(&self, out: &mut Vec<u8>) {
-        encode::integer(
-            out,
-            i64::try_from(self.supported().count()).unwrap_or(i64::MAX),
-        );
+        encode::integer(out, i64::try_from(self.supported().count()).unwrap_or(i64::MAX));
     }
 
     /// All commands, or those that are named; null for a name that is none.
     fn reply_info(&self, names: &Args<'_>, protocol: Protocol, out: &mut Vec<u8>) {
         if names.is_empty() {
             encode::array_header(out, self.supported().count());
-            return self
-                .supported()
-                .for_each(|command| self.encode_info(command, protocol, out));
+            return self.supported().for_each(|command| self.encode_info(command, protocol, out));
         }
         encode::array_header(out, names.len());
         for name in names.iter() {
@@ -138,10 +125,7 @@ impl CommandTable {
         let commands: Vec<&Command> = if names.is_empty() {
             self.supported().collect()
         } else {
-            names
-                .iter()
-                .filter_map(|name| self.supported_by_name(name))
-                .collect()
+            names.iter().filter_map(|name| self.supported_by_name(name)).collect()
         };
         data::encode_header(Aggregate::Map, 2 * commands.len(), protocol, out);
         for command in commands {

@@ -47,23 +47,17 @@ impl<'a> Args<'a> {
     /// The bytes of every argument, in order.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let frame = self.frame;
-        self.spans
-            .iter()
-            .map_while(move |span| frame.get(span.start as usize..span.end as usize))
+        self.spans.iter().map_while(move |span| frame.get(span.start as usize..span.end as usize))
     }
 
     /// The arguments from `index` on, as a request of their own.
     #[must_use]
     pub fn skip(&self, index: usize) -> Self {
-        Self {
-            frame: self.frame,
-            spans: self.spans.get(index..).unwrap_or_default(),
-        }
+        Self { frame: self.frame, spans: self.spans.get(index..).unwrap_or_default() }
     }
 
     /// Whether argument `index` is `word`, in any mix of cases.
     pub(crate) fn is_word(&self, index: usize, word: &str) -> bool {
-        self.get(index)
-            .is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+        self.get(index).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
     }
 }

@@ -127,19 +127,13 @@ impl Command {
 
     /// The name without its container: `get` of `config|get`.
     pub(crate) fn short_name(&self) -> &str {
-        self.name
-            .split_once('|')
-            .map_or(&*self.name, |(_, short)| short)
+        self.name.split_once('|').map_or(&*self.name, |(_, short)| short)
     }
 
     /// Whether the command takes requests of this many arguments.
     pub(crate) fn takes(&self, args: usize) -> bool {
         let wanted = self.arity.unsigned_abs() as usize;
-        if self.arity >= 0 {
-            args == wanted
-        } else {
-            args >= wanted
-        }
+        if self.arity >= 0 { args == wanted } else { args >= wanted }
     }
 
     /// Whether any of its arguments can be a key.

@@ -71,25 +71,16 @@ pub(crate) fn read() -> Result<Data, TableError> {
     entries.extend(additions.commands);
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some([first, _]) = entries.array_windows().find(|[a, b]| a.name == b.name) {
-        return Err(TableError::Duplicate {
-            command: first.name.clone(),
-        });
+        return Err(TableError::Duplicate { command: first.name.clone() });
     }
     let mut help = redis.help;
     for (container, lines) in additions.help {
         let known = help.entry(container).or_default();
         // Every help ends with HELP itself.
-        let end = known
-            .iter()
-            .position(|line| line == "HELP")
-            .unwrap_or(known.len());
+        let end = known.iter().position(|line| line == "HELP").unwrap_or(known.len());
         known.splice(end..end, lines);
     }
-    Ok(Data {
-        server_version: redis.server,
-        help,
-        entries,
-    })
+    Ok(Data { server_version: redis.server, help, entries })
 }
 
 /// The text of a simple or bulk string.

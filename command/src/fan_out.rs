@@ -79,25 +79,14 @@ impl FanOutRequest {
             let (Some(key), Some(span)) = (args.get(index), args.span(index)) else {
                 return FanOut::WrongArity;
             };
-            let value = if step == 2 {
-                args.span(index + 1)
-            } else {
-                None
-            };
-            items.push(Item {
-                slot: slot_of(key),
-                key: span,
-                value,
-            });
+            let value = if step == 2 { args.span(index + 1) } else { None };
+            items.push(Item { slot: slot_of(key), key: span, value });
         }
         match items.split_first() {
             Some((first, rest)) if rest.iter().all(|item| item.slot == first.slot) => {
                 FanOut::OneSlot(first.slot)
             }
-            _ => FanOut::ManySlots(Self {
-                kind,
-                items: items.into_vec(),
-            }),
+            _ => FanOut::ManySlots(Self { kind, items: items.into_vec() }),
         }
     }
 
@@ -127,15 +116,9 @@ impl FanOutRequest {
         let mut owned: SmallVec<[(usize, Item); 16]> = SmallVec::new();
         for item in &self.items {
             let destination = destination_of(item.slot);
-            let known = parts
-                .iter()
-                .position(|part| part.destination == destination);
+            let known = parts.iter().position(|part| part.destination == destination);
             let part = known.unwrap_or_else(|| {
-                parts.push(Part {
-                    destination,
-                    slot: item.slot,
-                    range: 0..0,
-                });
+                parts.push(Part { destination, slot: item.slot, range: 0..0 });
                 parts.len() - 1
             });
             owned.push((part, *item));

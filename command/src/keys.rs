@@ -119,9 +119,7 @@ impl KeyRule {
 impl KeySpec {
     /// Reads a spec from an entry of `COMMAND`; `None` when its form is unknown.
     pub(crate) fn read(spec: &Value) -> Option<Self> {
-        let flags = data::texts(data::map_value(spec, "flags")?)
-            .map(Box::from)
-            .collect();
+        let flags = data::texts(data::map_value(spec, "flags")?).map(Box::from).collect();
         let (begin, find) = (part(spec, "begin_search")?, part(spec, "find_keys")?);
         let begin = match begin {
             ("index", spec) => Begin::Index(number(spec, "index")?),
@@ -165,10 +163,7 @@ impl KeySpec {
 /// The type and the spec of one half of a key spec.
 fn part<'v>(spec: &'v Value, name: &str) -> Option<(&'v str, &'v Value)> {
     let half = data::map_value(spec, name)?;
-    Some((
-        data::map_text(half, "type")?,
-        data::map_value(half, "spec")?,
-    ))
+    Some((data::map_text(half, "type")?, data::map_value(half, "spec")?))
 }
 
 fn number(spec: &Value, name: &str) -> Option<usize> {
@@ -204,10 +199,7 @@ pub(crate) fn find(
             });
             if command.key_specs.len() > SORT_STORE_SPEC {
                 let store = stores.last();
-                keys.extend(store.map(|index| KeyPosition {
-                    index,
-                    spec: SORT_STORE_SPEC,
-                }));
+                keys.extend(store.map(|index| KeyPosition { index, spec: SORT_STORE_SPEC }));
             }
         }
         KeyRule::Streams => {
@@ -255,23 +247,12 @@ fn find_from(
     keys: &mut SmallVec<[KeyPosition; 16]>,
 ) -> Result<(), KeysNotFound> {
     let (first, last, step) = match spec.find {
-        Find::Range {
-            last_key,
-            step,
-            limit,
-        } => {
+        Find::Range { last_key, step, limit } => {
             let last = last_of_range(begin, args.len(), last_key, limit).ok_or(KeysNotFound)?;
             (begin, last, step)
         }
-        Find::KeyNum {
-            number,
-            first_key,
-            step,
-        } => {
-            let count = args
-                .get(begin + number)
-                .and_then(strict_count)
-                .ok_or(KeysNotFound)?;
+        Find::KeyNum { number, first_key, step } => {
+            let count = args.get(begin + number).and_then(strict_count).ok_or(KeysNotFound)?;
             let first = begin + first_key;
             let end = first.checked_add(count).ok_or(KeysNotFound)?;
             (first, end.checked_sub(1).ok_or(KeysNotFound)?, step)
@@ -281,10 +262,7 @@ fn find_from(
     if last < first || last >= args.len() {
         return Err(KeysNotFound);
     }
-    keys.extend((first..=last).step_by(step).map(|index| KeyPosition {
-        index,
-        spec: number,
-    }));
+    keys.extend((first..=last).step_by(step).map(|index| KeyPosition { index, spec: number }));
     Ok(())
 }
 
@@ -295,9 +273,7 @@ fn last_of_range(first: usize, args: usize, last_key: i64, limit: i64) -> Option
     let last = match (last_key, limit) {
         (0.., _) => first.checked_add(last_key)?,
         (_, ..=1) => args.checked_add(last_key)?,
-        _ => first
-            .checked_add((args - first) / limit)?
-            .checked_add(last_key)?,
+        _ => first.checked_add((args - first) / limit)?.checked_add(last_key)?,
     };
     usize::try_from(last).ok()
 }

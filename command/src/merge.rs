@@ -53,19 +53,13 @@ impl Merge {
     /// A merge of `parts` replies; `owners` names the part of each key, in the order of the keys.
     pub(crate) fn new(kind: FanOutKind, parts: usize, owners: impl Iterator<Item = usize>) -> Self {
         let join = match kind {
-            FanOutKind::Mget => Join::Values {
-                owners: owners.collect(),
-            },
+            FanOutKind::Mget => Join::Values { owners: owners.collect() },
             FanOutKind::Mset => Join::AllOk,
             FanOutKind::Del | FanOutKind::Unlink | FanOutKind::Exists | FanOutKind::Touch => {
                 Join::Sum
             }
         };
-        Self {
-            join,
-            replies: smallvec::smallvec![None; parts],
-            missing: parts,
-        }
+        Self { join, replies: smallvec::smallvec![None; parts], missing: parts }
     }
 
     /// The number of parts.

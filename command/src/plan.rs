@@ -74,10 +74,7 @@ impl CommandTable {
         let command = match self.resolve(args) {
             Ok(command) => command,
             Err(rejection) => {
-                return Planned {
-                    command: None,
-                    plan: Plan::Reject(rejection),
-                };
+                return Planned { command: None, plan: Plan::Reject(rejection) };
             }
         };
         let plan = if command.takes(args.len()) {
@@ -85,19 +82,14 @@ impl CommandTable {
         } else {
             Plan::Reject(Rejection::wrong_arity(command))
         };
-        Planned {
-            command: Some(command),
-            plan,
-        }
+        Planned { command: Some(command), plan }
     }
 
     /// The command or sub-command that a request calls. A container without a sub-command is
     /// itself called.
     pub(crate) fn resolve(&self, args: &Args<'_>) -> Result<&Command, Rejection> {
         let name = args.get(0).unwrap_or_default();
-        let command = self
-            .lookup(name)
-            .ok_or_else(|| Rejection::unknown_command(args))?;
+        let command = self.lookup(name).ok_or_else(|| Rejection::unknown_command(args))?;
         match args.get(1) {
             Some(sub) if !command.sub_commands.is_empty() => self
                 .sub_command(command, sub)
@@ -123,19 +115,13 @@ fn plan_of(command: &Command, args: &Args<'_>) -> Result<Plan, Rejection> {
         }
         Policy::FanOut(kind) => match FanOutRequest::plan(kind, args) {
             FanOut::WrongArity => Err(Rejection::wrong_arity(command)),
-            FanOut::OneSlot(slot) => Ok(Plan::Forward {
-                slot,
-                access: command.access,
-            }),
+            FanOut::OneSlot(slot) => Ok(Plan::Forward { slot, access: command.access }),
             FanOut::ManySlots(request) => Ok(Plan::FanOut(request)),
         },
         // The arity in the table has no upper end, and yet Redis refuses a second message.
         Policy::Local(LocalCommand::Ping) if args.len() > 2 => Err(Rejection::wrong_arity(command)),
         Policy::Local(local) => Ok(Plan::Local(local)),
-        Policy::AnyBackend => Ok(Plan::Forward {
-            slot: KEYLESS_SLOT,
-            access: command.access,
-        }),
+        Policy::AnyBackend => Ok(Plan::Forward { slot: KEYLESS_SLOT, access: command.access }),
         // Only a container without arguments of its own comes here, and its arity forbids that.
         Policy::Container => Err(Rejection::wrong_arity(command)),
         Policy::ClusterDisabled => Err(Rejection::ClusterDisabled),
@@ -156,10 +142,7 @@ fn forward(command: &Command, args: &Args<'_>) -> Result<Plan, Rejection> {
     // alone. In every other case Redis refuses the request before it does anything (seen on 7.0),
     // and it is forwarded so that the client gets Redis' own words.
     let _unfindable = keys::find(command, args, &mut positions);
-    let mut slots = positions
-        .iter()
-        .filter_map(|key| args.get(key.index))
-        .map(slot_of);
+    let mut slots = positions.iter().filter_map(|key| args.get(key.index)).map(slot_of);
     let slot = slots.next().unwrap_or(KEYLESS_SLOT);
     if slots.any(|other| other != slot) {
         return Err(Rejection::CrossSlot);

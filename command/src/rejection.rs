@@ -88,38 +88,24 @@ impl Rejection {
             shown.extend_from_slice(b"' ");
         }
         let name = c_text(args.get(0).unwrap_or_default(), SHOWN_BYTES_MAX);
-        Self::UnknownCommand {
-            name: name.into(),
-            args: shown.into(),
-        }
+        Self::UnknownCommand { name: name.into(), args: shown.into() }
     }
 
     pub(crate) fn unknown_subcommand(container: &[u8], name: &[u8]) -> Self {
         let container = container.to_ascii_uppercase().into();
-        Self::UnknownSubcommand {
-            container,
-            name: c_text(name, SHOWN_BYTES_MAX).into(),
-        }
+        Self::UnknownSubcommand { container, name: c_text(name, SHOWN_BYTES_MAX).into() }
     }
 
     pub(crate) fn wrong_arity(command: &Command) -> Self {
-        Self::WrongArity {
-            command: command.name.clone(),
-        }
+        Self::WrongArity { command: command.name.clone() }
     }
 
     pub(crate) fn not_yet(command: &Command, feature: Feature) -> Self {
-        Self::NotYet {
-            command: command.name.clone(),
-            feature,
-        }
+        Self::NotYet { command: command.name.clone(), feature }
     }
 
     pub(crate) fn refused(command: &Command, refusal: Refusal) -> Self {
-        Self::Refused {
-            command: command.name.clone(),
-            refusal,
-        }
+        Self::Refused { command: command.name.clone(), refusal }
     }
 
     /// Whether Redis finds this fault even before it asks whether the client has authenticated.
@@ -147,19 +133,12 @@ impl Rejection {
     #[must_use]
     pub fn to_client(&self) -> Vec<u8> {
         match self {
-            Self::UnknownCommand { name, args } => one_line(&[
-                b"ERR unknown command '",
-                name,
-                b"', with args beginning with: ",
-                args,
-            ]),
-            Self::UnknownSubcommand { container, name } => one_line(&[
-                b"ERR unknown subcommand '",
-                name,
-                b"'. Try ",
-                container,
-                b" HELP.",
-            ]),
+            Self::UnknownCommand { name, args } => {
+                one_line(&[b"ERR unknown command '", name, b"', with args beginning with: ", args])
+            }
+            Self::UnknownSubcommand { container, name } => {
+                one_line(&[b"ERR unknown subcommand '", name, b"'. Try ", container, b" HELP."])
+            }
             // Redis also tells that the transaction, if there is one, has ended.
             Self::WrongArity { command } if &**command == "exec" => one_line(&[
                 b"EXECABORT Transaction discarded because of: wrong number of arguments for '",

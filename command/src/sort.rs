@@ -39,10 +39,7 @@ pub(crate) fn options<'a>(args: &Args<'a>) -> impl Iterator<Item = SortOption<'a
             let value = args.get(at + 1);
             index = at + 2;
             match value {
-                _ if ["asc", "desc", "alpha"]
-                    .iter()
-                    .any(|word| args.is_word(at, word)) =>
-                {
+                _ if ["asc", "desc", "alpha"].iter().any(|word| args.is_word(at, word)) => {
                     index = at + 1;
                 }
                 Some(_) if args.is_word(at, "limit") && args.len() > at + 2 => index = at + 3,
@@ -85,8 +82,7 @@ fn stays_in_slot(pattern: &[u8], key: &[u8]) -> bool {
     // The tag of a whole key is what stands between the first `{` and the next `}`. Both lie before
     // the `*`, or else the element could change it.
     let tag_starts = before.iter().position(|byte| *byte == b'{');
-    let is_fixed = tag_starts
-        .and_then(|start| before.get(start..))
-        .is_some_and(|tag| tag.contains(&b'}'));
+    let is_fixed =
+        tag_starts.and_then(|start| before.get(start..)).is_some_and(|tag| tag.contains(&b'}'));
     is_fixed && slot_of(before) == slot_of(key)
 }

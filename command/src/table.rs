@@ -98,27 +98,17 @@ impl CommandTable {
         let mut commands = Vec::with_capacity(data.entries.len());
         for entry in data.entries {
             let id = CommandId(u16::try_from(commands.len()).map_err(|_| TableError::TooMany)?);
-            let policy =
-                policies
-                    .remove(entry.name.as_str())
-                    .ok_or_else(|| TableError::NoPolicy {
-                        command: entry.name.clone(),
-                    })?;
+            let policy = policies
+                .remove(entry.name.as_str())
+                .ok_or_else(|| TableError::NoPolicy { command: entry.name.clone() })?;
             commands.push(command(id, entry, policy)?);
         }
         if let Some(name) = policies.into_keys().min() {
-            return Err(TableError::NoCommand {
-                command: name.to_owned(),
-            });
+            return Err(TableError::NoCommand { command: name.to_owned() });
         }
         link_sub_commands(&mut commands);
         let places = places(&commands)?;
-        Ok(Self {
-            commands,
-            places,
-            server_version: data.server_version,
-            help: data.help,
-        })
+        Ok(Self { commands, places, server_version: data.server_version, help: data.help })
     }
 
     /// Finds a command, not a sub-command, by its name in any mix of cases.
@@ -155,9 +145,7 @@ impl CommandTable {
 
     /// The sub-commands of a container, by name.
     pub(crate) fn sub_commands(&self, container: &Command) -> &[Command] {
-        self.commands
-            .get(container.sub_commands.clone())
-            .unwrap_or_default()
+        self.commands.get(container.sub_commands.clone()).unwrap_or_default()
     }
 
     /// The command with this number.
@@ -196,9 +184,7 @@ fn policies() -> Result<HashMap<&'static str, Policy>, TableError> {
     for (policy, names) in POLICIES {
         for name in names.split_whitespace() {
             if policies.insert(name, *policy).is_some() {
-                return Err(TableError::Duplicate {
-                    command: name.to_owned(),
-                });
+                return Err(TableError::Duplicate { command: name.to_owned() });
             }
         }
     }
@@ -206,10 +192,7 @@ fn policies() -> Result<HashMap<&'static str, Policy>, TableError> {
 }
 
 fn command(id: CommandId, entry: data::Entry, policy: Policy) -> Result<Command, TableError> {
-    let wrong = |part| TableError::Form {
-        command: entry.name.clone(),
-        part,
-    };
+    let wrong = |part| TableError::Form { command: entry.name.clone(), part };
     let info = data::parse(entry.info);
     let info = data::elements(&info).unwrap_or_default();
     if data::elements(&data::parse(entry.docs)).is_none() {
@@ -242,11 +225,7 @@ fn command(id: CommandId, entry: data::Entry, policy: Policy) -> Result<Command,
         flags,
         policy,
         is_supported: policy.is_supported(),
-        access: if is_for_replicas {
-            Access::Read
-        } else {
-            Access::Write
-        },
+        access: if is_for_replicas { Access::Read } else { Access::Write },
         key_rule: KeyRule::of(&entry.name, &key_specs),
         key_specs,
         sub_commands: 0..0,
@@ -270,9 +249,8 @@ fn link_sub_commands(commands: &mut [Command]) {
         })
         .collect();
     for (index, range) in ranges.into_iter().enumerate() {
-        let has_supported = commands
-            .get(range.clone())
-            .is_some_and(|subs| subs.iter().any(|sub| sub.is_supported));
+        let has_supported =
+            commands.get(range.clone()).is_some_and(|subs| subs.iter().any(|sub| sub.is_supported));
         if let Some(command) = commands.get_mut(index) {
             command.is_supported = match command.policy {
                 Policy::Container => has_supported,
@@ -288,28 +266,16 @@ fn places(commands: &[Command]) -> Result<Box<[Place]>, TableError> {
     if commands.len() > PLACES / 2 {
         return Err(TableError::TooMany);
     }
-    for command in commands
-        .iter()
-        .filter(|command| !command.name.contains('|'))
-    {
-        let wrong = || TableError::Form {
-            command: command.name.to_string(),
-            part: "name",
-        };
+    for command in commands.iter().filter(|command| !command.name.contains('|')) {
+        let wrong = || TableError::Form { command: command.name.to_string(), part: "name" };
         let name = PackedName::new(command.name.as_bytes()).ok_or_else(wrong)?;
         let mut at = name.hash() % PLACES;
         // Less than half of the places are taken, so a free one comes.
-        while let Some(Place {
-            command: Some(_), ..
-        }) = places.get(at)
-        {
+        while let Some(Place { command: Some(_), .. }) = places.get(at) {
             at = (at + 1) % PLACES;
         }
         if let Some(place) = places.get_mut(at) {
-            *place = Place {
-                name,
-                command: Some(command.id),
-            };
+            *place = Place { name, command: Some(command.id) };
         }
     }
     Ok(places.into_boxed_slice())

@@ -25,10 +25,7 @@ impl Request {
             encode::bulk(&mut frame, arg.as_ref());
             let end = frame.len() - 2;
             let place = |position: usize| u32::try_from(position).expect("a small request");
-            spans.push(Span {
-                start: place(end - arg.as_ref().len()),
-                end: place(end),
-            });
+            spans.push(Span { start: place(end - arg.as_ref().len()), end: place(end) });
         }
         Self { frame, spans }
     }

@@ -30,25 +30,15 @@ pub(crate) fn check_bindable(text: &str) -> Result<&str, AddrError> {
 /// Accepts an address one can connect to.
 pub(crate) fn check_connectable(text: &str) -> Result<&str, AddrError> {
     match port(text)? {
-        0 => Err(AddrError::PortZero {
-            text: text.to_owned(),
-        }),
+        0 => Err(AddrError::PortZero { text: text.to_owned() }),
         _ => Ok(text),
     }
 }
 
 /// Completes `host` to `host:port`.
 pub(crate) fn with_default_port(text: &str, port: u16) -> Result<String, AddrError> {
-    let has_port = if text.starts_with('[') {
-        !text.ends_with(']')
-    } else {
-        text.contains(':')
-    };
-    let complete = if has_port {
-        text.to_owned()
-    } else {
-        format!("{text}:{port}")
-    };
+    let has_port = if text.starts_with('[') { !text.ends_with(']') } else { text.contains(':') };
+    let complete = if has_port { text.to_owned() } else { format!("{text}:{port}") };
     check_connectable(&complete)?;
     Ok(complete)
 }
@@ -60,18 +50,14 @@ pub(crate) fn host(text: &str) -> &str {
 }
 
 fn port(text: &str) -> Result<u16, AddrError> {
-    let refused = || AddrError::Form {
-        text: text.to_owned(),
-    };
+    let refused = || AddrError::Form { text: text.to_owned() };
     let (host, port) = text.rsplit_once(':').ok_or_else(refused)?;
     let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     let is_host = match bracketed {
         Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
         None => {
             !host.is_empty()
-                && host
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+                && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
         }
     };
     if is_host && port.bytes().all(|b| b.is_ascii_digit()) {
@@ -90,9 +76,8 @@ mod tests {
         for text in ["127.0.0.1:6379", "redis_1.internal:1", "[::1]:65535", "a:1"] {
             assert_eq!(check_connectable(text), Ok(text));
         }
-        for text in [
-            "", ":", "a", "a:", ":1", "a:65536", "a:+1", "::1:1", "[]:1", "a b:1", "a@b:1",
-        ] {
+        for text in ["", ":", "a", "a:", ":1", "a:65536", "a:+1", "::1:1", "[]:1", "a b:1", "a@b:1"]
+        {
             assert!(check_bindable(text).is_err(), "`{text}`");
         }
     }

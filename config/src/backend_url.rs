@@ -116,9 +116,7 @@ impl std::str::FromStr for BackendUrl {
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("rediss") => Err(BackendUrlError::Tls),
             // A scheme is a word; anything else may be part of a password.
             Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-                Err(BackendUrlError::Scheme {
-                    scheme: scheme.to_owned(),
-                })
+                Err(BackendUrlError::Scheme { scheme: scheme.to_owned() })
             }
             Some(_) => Err(BackendUrlError::CredentialsWithoutScheme),
         }
@@ -138,9 +136,7 @@ impl Config {
         let mut seen = std::collections::BTreeSet::new();
         for other in backends {
             if !seen.insert(&other.addr) {
-                return Err(BackendUrlError::Duplicate {
-                    addr: other.addr.clone(),
-                });
+                return Err(BackendUrlError::Duplicate { addr: other.addr.clone() });
             }
             if other.database != first.database {
                 return Err(BackendUrlError::DatabasesDiffer {
@@ -187,24 +183,17 @@ fn from_url_rest(rest: &str) -> Result<BackendUrl, BackendUrlError> {
 }
 
 fn read_credentials(text: &str) -> Result<(Option<String>, Secret), BackendUrlError> {
-    let (user, password) = text
-        .split_once(':')
-        .ok_or(BackendUrlError::UserWithoutPassword)?;
+    let (user, password) = text.split_once(':').ok_or(BackendUrlError::UserWithoutPassword)?;
     let user = percent_decode(user).ok_or(BackendUrlError::Credentials)?;
     let password = percent_decode(password).ok_or(BackendUrlError::Credentials)?;
     if !user.is_empty() && password.is_empty() {
         return Err(BackendUrlError::UserWithoutPassword);
     }
-    Ok((
-        Some(user).filter(|user| !user.is_empty()),
-        Secret::new(password),
-    ))
+    Ok((Some(user).filter(|user| !user.is_empty()), Secret::new(password)))
 }
 
 fn read_database(text: &str) -> Result<u32, BackendUrlError> {
-    let refused = || BackendUrlError::Database {
-        text: text.to_owned(),
-    };
+    let refused = || BackendUrlError::Database { text: text.to_owned() };
     match text {
         "" => Ok(0),
         _ if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().map_err(|_| refused()),

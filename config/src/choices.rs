@@ -19,10 +19,7 @@ pub(crate) trait Choice: Copy + PartialEq + 'static {
 
     /// The word for a value.
     fn word(self) -> &'static str {
-        Self::WORDS
-            .iter()
-            .find(|(_, value)| *value == self)
-            .map_or("", |(word, _)| word)
+        Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(word, _)| word)
     }
 
     /// The words, as an error names them.
@@ -44,11 +41,8 @@ pub enum ProtoType {
 }
 
 impl Choice for ProtoType {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("tcp", Self::Tcp),
-        ("tcp4", Self::Tcp4),
-        ("tcp6", Self::Tcp6),
-    ];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("tcp", Self::Tcp), ("tcp4", Self::Tcp4), ("tcp6", Self::Tcp6)];
 }
 
 /// The least important line to log.

@@ -104,20 +104,16 @@ where
     E: Element<'de>,
 {
     let mut element = None;
-    let elements = Elements::<E> {
-        current: &mut element,
-        dialect: PhantomData,
-    };
-    elements
-        .deserialize(&mut json)
-        .and_then(|slots| json.end().map(|()| slots))
-        .map_err(|error| FillSlotsError {
+    let elements = Elements::<E> { current: &mut element, dialect: PhantomData };
+    elements.deserialize(&mut json).and_then(|slots| json.end().map(|()| slots)).map_err(|error| {
+        FillSlotsError {
             name: name.to_owned(),
             line: error.line(),
             column: error.column(),
             element,
             text: without_place(&error),
-        })
+        }
+    })
 }
 
 /// The text of an error without the place that serde_json puts at its end.
@@ -212,10 +208,7 @@ fn check(slot: &SlotForm) -> Result<(), String> {
     check_forward_method(slot)?;
     let replicas = slot.replica_groups.iter().flatten();
     if slot.backend_addr.is_empty() && replicas.clone().next().is_some() {
-        return Err(format!(
-            "slot `{}` has replicas but no `backend_addr`",
-            slot.id
-        ));
+        return Err(format!("slot `{}` has replicas but no `backend_addr`", slot.id));
     }
     let primary = Some(&slot.backend_addr).filter(|addr| !addr.is_empty());
     for text in primary.into_iter().chain(replicas) {
@@ -227,9 +220,7 @@ fn check(slot: &SlotForm) -> Result<(), String> {
 fn check_forward_method(slot: &SlotForm) -> Result<(), String> {
     match slot.forward_method {
         0 | 1 => Ok(()),
-        other => Err(format!(
-            "`forward_method` is 0 (sync) or 1 (semi-async), not {other}"
-        )),
+        other => Err(format!("`forward_method` is 0 (sync) or 1 (semi-async), not {other}")),
     }
 }
 

@@ -40,10 +40,7 @@ impl Origins {
         findings.into_iter().map(|finding| {
             let other = || finding.other.and_then(|other| self.0.get(other));
             let origin = self.0.get(finding.key).or_else(other);
-            Problem {
-                origin: origin.cloned().unwrap_or(Origin::Default),
-                text: finding.text,
-            }
+            Problem { origin: origin.cloned().unwrap_or(Origin::Default), text: finding.text }
         })
     }
 }
@@ -77,11 +74,7 @@ impl Loader {
     pub fn file(&mut self, name: &str, text: &str) {
         let at = |offset: usize| {
             let (line, column) = position(text, offset);
-            Origin::File {
-                name: name.to_owned(),
-                line,
-                column,
-            }
+            Origin::File { name: name.to_owned(), line, column }
         };
         let table = match DeTable::parse(text) {
             Ok(table) => table.into_inner(),
@@ -130,9 +123,7 @@ impl Loader {
         ours.sort_by_key(|(variable, name, _)| (full_name(name) == name, variable.clone()));
         for (variable, name, value) in &ours {
             let name = full_name(name);
-            let origin = Origin::Environment {
-                variable: variable.clone(),
-            };
+            let origin = Origin::Environment { variable: variable.clone() };
             if settings::key(name).is_some() {
                 self.set(name, &Given::Word(value.as_ref()), origin);
             } else if closest_to(name).is_some() && !is_foreign(name) {
@@ -159,15 +150,9 @@ impl Loader {
             found.sort_by(|a, b| a.origin.cmp(&b.origin));
         }
         if self.problems.is_empty() {
-            Ok(Loaded {
-                config: self.config,
-                warnings: self.warnings,
-            })
+            Ok(Loaded { config: self.config, warnings: self.warnings })
         } else {
-            Err(ConfigError {
-                problems: self.problems,
-                warnings: self.warnings,
-            })
+            Err(ConfigError { problems: self.problems, warnings: self.warnings })
         }
     }
 
@@ -179,10 +164,9 @@ impl Loader {
             Ok(()) => {
                 self.origins.0.insert(key.name, origin);
             }
-            Err(text) => self.problems.push(Problem {
-                origin,
-                text: format!("`{}` {text}", key.name),
-            }),
+            Err(text) => {
+                self.problems.push(Problem { origin, text: format!("`{}` {text}", key.name) });
+            }
         }
     }
 
@@ -217,19 +201,13 @@ impl Loader {
         let names: Vec<String> = asked.iter().map(|name| format!("`{name}`")).collect();
         self.warnings.push(Problem {
             origin: first.clone(),
-            text: format!(
-                "this version of Keyway does not act on {}",
-                names.join(", ")
-            ),
+            text: format!("this version of Keyway does not act on {}", names.join(", ")),
         });
     }
 }
 
 fn full_name(name: &str) -> &str {
-    SHORT_VARIABLES
-        .iter()
-        .find(|(short, _)| *short == name)
-        .map_or(name, |(_, full)| full)
+    SHORT_VARIABLES.iter().find(|(short, _)| *short == name).map_or(name, |(_, full)| full)
 }
 
 /// The setting whose name is most like `name`, if any is like it at all.
@@ -243,9 +221,7 @@ fn closest_to(name: &str) -> Option<&'static str> {
 
 fn is_foreign(name: &str) -> bool {
     FOREIGN_VARIABLES.contains(&name)
-        || FOREIGN_VARIABLE_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+        || FOREIGN_VARIABLE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -22,10 +22,7 @@ pub fn default_file() -> String {
     let mut config = Config::default();
     let mut file = HEAD.to_owned();
     for section in SECTIONS {
-        write_to(
-            &mut file,
-            format_args!("\n\n# ---- {} ----\n", section.title),
-        );
+        write_to(&mut file, format_args!("\n\n# ---- {} ----\n", section.title));
         for key in section.keys {
             file.push('\n');
             for line in key.doc {
@@ -100,8 +97,7 @@ fn toml_value(shown: &Shown) -> String {
 }
 
 fn write_to(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.write_fmt(arguments)
-        .expect("writing to a `String` cannot fail");
+    text.write_fmt(arguments).expect("writing to a `String` cannot fail");
 }
 
 #[cfg(test)]

@@ -77,9 +77,7 @@ pub fn size_text(bytes: usize) -> String {
 }
 
 fn largest_unit(amount: u128, units: &[(&str, u128)]) -> String {
-    let exact = units
-        .iter()
-        .find(|(_, scale)| amount.is_multiple_of(*scale));
+    let exact = units.iter().find(|(_, scale)| amount.is_multiple_of(*scale));
     match exact {
         None | Some(("b", _)) => amount.to_string(),
         Some(_) if amount == 0 => amount.to_string(),
@@ -90,9 +88,7 @@ fn largest_unit(amount: u128, units: &[(&str, u128)]) -> String {
 /// Reads a number, its fraction dropped below one, and multiplies it by its unit.
 fn parse(text: &str, units: &[(&str, u128)], bare: &str) -> Option<u128> {
     let text = text.trim();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
     let unit = match unit.trim_start() {
         "" => bare,

@@ -46,11 +46,7 @@ pub(crate) struct Finding {
 impl Findings {
     fn require(&mut self, is_met: bool, key: &'static str, rule: impl FnOnce() -> String) {
         if !is_met {
-            self.errors.push(Finding {
-                key,
-                other: None,
-                text: format!("`{key}` {}", rule()),
-            });
+            self.errors.push(Finding { key, other: None, text: format!("`{key}` {}", rule()) });
         }
     }
 
@@ -67,11 +63,7 @@ impl Findings {
 
     fn warn_if(&mut self, is_odd: bool, key: &'static str, what: impl FnOnce() -> String) {
         if is_odd {
-            self.warnings.push(Finding {
-                key,
-                other: None,
-                text: format!("`{key}` {}", what()),
-            });
+            self.warnings.push(Finding { key, other: None, text: format!("`{key}` {}", what()) });
         }
     }
 }
@@ -100,18 +92,8 @@ fn check_names(config: &Config, findings: &mut Findings) {
             .to_owned()
     });
     for (user_key, user, password_key, password) in [
-        (
-            "product_user",
-            &config.product_user,
-            "product_auth",
-            &config.product_auth,
-        ),
-        (
-            "session_user",
-            &config.session_user,
-            "session_auth",
-            &config.session_auth,
-        ),
+        ("product_user", &config.product_user, "product_auth", &config.product_auth),
+        ("session_user", &config.session_user, "session_auth", &config.session_auth),
     ] {
         let is_useless = !user.is_empty() && password.is_empty();
         findings.require(!is_useless, user_key, || {
@@ -121,18 +103,12 @@ fn check_names(config: &Config, findings: &mut Findings) {
 }
 
 fn check_addresses(config: &Config, findings: &mut Findings) {
-    for (key, text) in [
-        ("proxy_addr", &config.proxy_addr),
-        ("admin_addr", &config.admin_addr),
-    ] {
+    for (key, text) in [("proxy_addr", &config.proxy_addr), ("admin_addr", &config.admin_addr)] {
         if let Err(error) = addr::check_bindable(text) {
             findings.require(false, key, || format!("cannot be used: {error}"));
         }
     }
-    for (key, text) in [
-        ("host_proxy", &config.host_proxy),
-        ("host_admin", &config.host_admin),
-    ] {
+    for (key, text) in [("host_proxy", &config.host_proxy), ("host_admin", &config.host_admin)] {
         if !text.is_empty()
             && let Err(error) = addr::check_connectable(text)
         {
@@ -188,26 +164,19 @@ fn check_sessions(config: &Config, findings: &mut Findings) {
     for (key, number) in [
         ("session_max_pipeline", config.session_max_pipeline),
         ("session_window_bytes_max", config.session_window_bytes_max),
-        (
-            "session_request_bytes_max",
-            config.session_request_bytes_max,
-        ),
+        ("session_request_bytes_max", config.session_request_bytes_max),
         ("session_bulk_bytes_max", config.session_bulk_bytes_max),
         ("session_elements_max", config.session_elements_max),
         ("session_inline_bytes_max", config.session_inline_bytes_max),
-        (
-            "session_output_pause_bytes",
-            config.session_output_pause_bytes,
-        ),
+        ("session_output_pause_bytes", config.session_output_pause_bytes),
         ("session_output_bytes_max", config.session_output_bytes_max),
     ] {
         findings.require(number > 0, key, || "must be at least 1".to_owned());
     }
     let request_max = config.session_request_bytes_max;
     let is_addressable = u64::try_from(request_max).is_ok_and(|max| max < REQUEST_BYTES_END);
-    findings.require(is_addressable, "session_request_bytes_max", || {
-        "must be below 4gb".to_owned()
-    });
+    findings
+        .require(is_addressable, "session_request_bytes_max", || "must be below 4gb".to_owned());
     findings.require_order(
         config.session_inline_bytes_max <= request_max,
         "session_inline_bytes_max",
@@ -226,10 +195,7 @@ fn check_backends(config: &mut Config, findings: &mut Findings) {
     for (key, number) in [
         ("backend_max_pipeline", config.backend_max_pipeline),
         ("backend_waiting_max", config.backend_waiting_max),
-        (
-            "backend_waiting_bytes_max",
-            config.backend_waiting_bytes_max,
-        ),
+        ("backend_waiting_bytes_max", config.backend_waiting_bytes_max),
         ("backend_number_databases", config.backend_number_databases),
     ] {
         findings.require(number > 0, key, || "must be at least 1".to_owned());
@@ -243,9 +209,8 @@ fn check_backends(config: &mut Config, findings: &mut Findings) {
         ("backend_retry_delay_min", config.backend_retry_delay_min),
         ("backend_retry_delay_max", config.backend_retry_delay_max),
     ] {
-        findings.require(time >= Duration::from_millis(1), key, || {
-            "must be at least 1ms".to_owned()
-        });
+        findings
+            .require(time >= Duration::from_millis(1), key, || "must be at least 1ms".to_owned());
     }
     findings.require_order(
         config.backend_retry_delay_min <= config.backend_retry_delay_max,
@@ -266,10 +231,7 @@ fn check_backends(config: &mut Config, findings: &mut Findings) {
     let period = config.backend_ping_period;
     let is_too_short = !period.is_zero() && period < PING_PERIOD_MIN;
     findings.warn_if(is_too_short, "backend_ping_period", || {
-        format!(
-            "is raised to {}, the least there is",
-            duration_text(PING_PERIOD_MIN)
-        )
+        format!("is raised to {}, the least there is", duration_text(PING_PERIOD_MIN))
     });
     if is_too_short {
         config.backend_ping_period = PING_PERIOD_MIN;

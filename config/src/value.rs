@@ -48,9 +48,8 @@ impl Field {
             Self::Period(field) => *field(config) = period(given)?,
             Self::Switch(field) => *field(config) = switch(given)?,
             Self::FilePath(field) => {
-                *field(config) = Some(text(given)?)
-                    .filter(|path| !path.is_empty())
-                    .map(PathBuf::from);
+                *field(config) =
+                    Some(text(given)?).filter(|path| !path.is_empty()).map(PathBuf::from);
             }
             Self::ProtoType(field) => *field(config) = proto_type(given)?,
             Self::LogLevel(field) => *field(config) = choice(given)?,
@@ -63,17 +62,13 @@ impl Field {
     pub(crate) fn show(&self, config: &mut Config) -> Shown {
         match self {
             Self::Text(field) => Shown::Text(field(config).clone()),
-            Self::Secret(field) => Shown::Secret {
-                is_set: !field(config).is_empty(),
-            },
+            Self::Secret(field) => Shown::Secret { is_set: !field(config).is_empty() },
             Self::Count(field) => Shown::Count(*field(config)),
             Self::ByteCount(field) => Shown::Text(size_text(*field(config))),
             Self::Period(field) => Shown::Text(duration_text(*field(config))),
             Self::Switch(field) => Shown::Switch(*field(config)),
             Self::FilePath(field) => Shown::Text(
-                field(config)
-                    .as_ref()
-                    .map_or_else(String::new, |path| path.display().to_string()),
+                field(config).as_ref().map_or_else(String::new, |path| path.display().to_string()),
             ),
             Self::ProtoType(field) => Shown::Text(field(config).to_string()),
             Self::LogLevel(field) => Shown::Text(field(config).to_string()),

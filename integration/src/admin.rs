@@ -105,12 +105,7 @@ impl AdminClient {
         let stream = TcpStream::connect_timeout(&addr, DEADLINE)
             .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
             .unwrap_or_else(|error| panic!("connect to the admin API on {addr}: {error}"));
-        Self {
-            stream,
-            addr,
-            unread: Vec::new(),
-            xauth: "0".repeat(32),
-        }
+        Self { stream, addr, unread: Vec::new(), xauth: "0".repeat(32) }
     }
 
     /// The xauth that this client uses.
@@ -140,12 +135,7 @@ impl AdminClient {
     /// # Panics
     /// As [`Self::get`].
     pub fn put_body(&mut self, path: &str, body: &[u8]) -> HttpReply {
-        self.request(
-            "PUT",
-            path,
-            &["Content-Type: application/json; charset=utf-8"],
-            body,
-        )
+        self.request("PUT", path, &["Content-Type: application/json; charset=utf-8"], body)
     }
 
     /// Fills slots.
@@ -188,8 +178,7 @@ impl AdminClient {
         body: &[u8],
     ) -> HttpReply {
         self.begin(method, path, headers, body);
-        self.finish(method == "HEAD")
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        self.finish(method == "HEAD").unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
     /// Sends a request; its reply is read by [`Self::finish`].
@@ -223,26 +212,17 @@ impl AdminClient {
         let head = self.read_until(b"\r\n\r\n", &deadline)?;
         let head = String::from_utf8_lossy(&head).into_owned();
         let mut lines = head.lines();
-        let status = lines
-            .next()
-            .and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("no status: {head}")))?;
         let headers: Vec<(String, String)> = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        let mut reply = HttpReply {
-            status,
-            headers,
-            body: Vec::new(),
-        };
+        let mut reply = HttpReply { status, headers, body: Vec::new() };
         if is_head {
             return Ok(reply);
         }
-        reply.body = match reply
-            .header("content-length")
-            .and_then(|text| text.parse().ok())
-        {
+        reply.body = match reply.header("content-length").and_then(|text| text.parse().ok()) {
             Some(length) => self.read_exactly(length, &deadline)?,
             None if reply.header("transfer-encoding").is_some() => self.read_chunks(&deadline)?,
             None => Vec::new(),
@@ -255,9 +235,7 @@ impl AdminClient {
     /// # Panics
     /// When the connection is gone.
     pub fn send_raw(&mut self, bytes: &[u8]) {
-        self.stream
-            .write_all(bytes)
-            .unwrap_or_else(|error| panic!("send: {error}"));
+        self.stream.write_all(bytes).unwrap_or_else(|error| panic!("send: {error}"));
     }
 
     fn read_chunks(&mut self, deadline: &Deadline) -> io::Result<Vec<u8>> {
@@ -276,10 +254,7 @@ impl AdminClient {
 
     fn read_until(&mut self, end: &[u8], deadline: &Deadline) -> io::Result<Vec<u8>> {
         loop {
-            let found = self
-                .unread
-                .windows(end.len())
-                .position(|bytes| bytes == end);
+            let found = self.unread.windows(end.len()).position(|bytes| bytes == end);
             if let Some(at) = found {
                 return Ok(self.unread.drain(..at + end.len()).collect());
             }
@@ -332,14 +307,9 @@ pub fn online_over(server: &RedisServer, options: ProxyOptions) -> KeywayProxy {
 /// The xauth of a product's password at a proxy.
 #[must_use]
 pub fn xauth(product: &str, product_auth: &str, token: &str) -> String {
-    let digest = Sha256::digest(format!(
-        "Codis-XAuth-[{product}]-[{product_auth}]-[{token}]"
-    ));
-    digest
-        .iter()
-        .take(16)
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    let digest = Sha256::digest(format!("Codis-XAuth-[{product}]-[{product_auth}]-[{token}]"));
+    digest.iter().take(16).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -29,11 +29,7 @@ impl Group {
     /// The group that serves a slot.
     #[must_use]
     pub fn of(slot: SlotId) -> Self {
-        if slot.index() < SLOTS / 2 {
-            Self::One
-        } else {
-            Self::Two
-        }
+        if slot.index() < SLOTS / 2 { Self::One } else { Self::Two }
     }
 
     /// A key of this group; equal names give equal keys.
@@ -77,12 +73,7 @@ impl TwoGroups {
     #[must_use]
     pub fn with(options: ProxyOptions) -> Self {
         let (one, two) = (RedisServer::start(), RedisServer::start());
-        Self {
-            proxy: options.over([&one, &two]).start(),
-            replicas: Vec::new(),
-            one,
-            two,
-        }
+        Self { proxy: options.over([&one, &two]).start(), replicas: Vec::new(), one, two }
     }
 
     /// Two primaries, a replica of each with these options, and a proxy that reads from them.

@@ -23,10 +23,7 @@ pub struct LogLine {
 
 impl LogLine {
     fn parse(text: &str) -> Self {
-        Self {
-            text: text.to_owned(),
-            fields: serde_json::from_str(text).unwrap_or_default(),
-        }
+        Self { text: text.to_owned(), fields: serde_json::from_str(text).unwrap_or_default() }
     }
 
     /// The whole line as it was written.
@@ -45,9 +42,7 @@ impl LogLine {
     #[must_use]
     pub fn is_alarm(&self) -> bool {
         self.field("level").is_none_or(|level| {
-            ["WARN", "ERR", "CRIT"]
-                .iter()
-                .any(|alarm| level.starts_with(alarm))
+            ["WARN", "ERR", "CRIT"].iter().any(|alarm| level.starts_with(alarm))
         })
     }
 }
@@ -96,9 +91,7 @@ impl Log {
     #[must_use]
     pub fn field_of(&self, message: &str, field: &str) -> Option<String> {
         let lines = self.lines();
-        let line = lines
-            .iter()
-            .find(|line| line.field("msg") == Some(message))?;
+        let line = lines.iter().find(|line| line.field("msg") == Some(message))?;
         line.field(field).map(str::to_owned)
     }
 

@@ -25,10 +25,7 @@ impl Process {
     /// What the system says when the program cannot be started, for example because it is absent.
     pub fn spawn(name: &str, command: &mut Command) -> std::io::Result<Self> {
         let child = command.stdin(Stdio::null()).spawn()?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-        })
+        Ok(Self { name: name.to_owned(), child })
     }
 
     /// The process id.
@@ -70,9 +67,7 @@ impl Process {
     /// When it has not ended at the deadline.
     pub fn wait_exit(&mut self, deadline: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);
-        wait_until(&what, deadline, || {
-            self.exit_status().ok_or("still running")
-        })
+        wait_until(&what, deadline, || self.exit_status().ok_or("still running"))
     }
 
     /// Ends the process with SIGKILL and reaps it. No effect when it has ended already.

@@ -102,10 +102,7 @@ impl ProxyOptions {
             let file = write(&dir, "slots.json", &slots.to_string());
             command.arg("--fillslots").arg(file);
         }
-        command
-            .args(&self.arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.args(&self.arguments).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Process::spawn("keyway", &mut command).unwrap_or_else(|error| {
             panic!(
                 "start {}: {error}; build it with: cargo build --package keyway",
@@ -209,11 +206,7 @@ impl KeywayProxy {
         wait_until(&format!("the proxy logs `{message}`"), DEADLINE, || {
             let lines = self.log.lines();
             let is_there = lines.iter().any(|line| line.field("msg") == Some(message));
-            if is_there {
-                Ok(())
-            } else {
-                Err("no such line")
-            }
+            if is_there { Ok(()) } else { Err("no such line") }
         });
     }
 
@@ -235,11 +228,7 @@ impl KeywayProxy {
         let status = self.process.wait_exit(deadline);
         self.log.finish();
         let alarms: Vec<String> = self.alarms().collect();
-        assert!(
-            alarms.is_empty(),
-            "the proxy logged:\n{}",
-            alarms.join("\n")
-        );
+        assert!(alarms.is_empty(), "the proxy logged:\n{}", alarms.join("\n"));
         status
     }
 
@@ -254,11 +243,8 @@ impl KeywayProxy {
     }
 
     fn alarms(&self) -> impl Iterator<Item = String> {
-        let is_allowed = |line: &LogLine| {
-            self.allowed
-                .iter()
-                .any(|allowed| line.text().contains(allowed))
-        };
+        let is_allowed =
+            |line: &LogLine| self.allowed.iter().any(|allowed| line.text().contains(allowed));
         self.log
             .lines()
             .into_iter()

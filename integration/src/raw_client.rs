@@ -40,11 +40,7 @@ impl RawClient {
         let stream = TcpStream::connect_timeout(&addr, DEADLINE)?;
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        Ok(Self {
-            stream,
-            unread: Vec::new(),
-            deadline: DEADLINE,
-        })
+        Ok(Self { stream, unread: Vec::new(), deadline: DEADLINE })
     }
 
     /// Changes the deadline of the reads to come.
@@ -59,8 +55,7 @@ impl RawClient {
     /// # Panics
     /// When the peer has closed the connection or does not read.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.try_send(bytes)
-            .unwrap_or_else(|error| panic!("send: {error}"));
+        self.try_send(bytes).unwrap_or_else(|error| panic!("send: {error}"));
     }
 
     /// Sends bytes as they are, or says why not.
@@ -186,11 +181,7 @@ impl RawClient {
     /// When it sends something instead, or leaves the connection open until the deadline.
     pub fn expect_closed(&mut self) {
         let rest = self.read_to_close();
-        assert!(
-            rest.is_empty(),
-            "before the end of the connection: `{}`",
-            rest.escape_ascii()
-        );
+        assert!(rest.is_empty(), "before the end of the connection: `{}`", rest.escape_ascii());
     }
 
     /// Ends the sending half of the connection; replies can still be read.
@@ -214,8 +205,7 @@ impl RawClient {
             }
             other => other?,
         };
-        self.unread
-            .extend_from_slice(chunk.get(..read).unwrap_or_default());
+        self.unread.extend_from_slice(chunk.get(..read).unwrap_or_default());
         Ok(read)
     }
 }

@@ -75,12 +75,7 @@ impl RedisOptions {
         for _ in 0..ATTEMPTS {
             let port = free_port();
             if let Some(process) = launch(&self, &dir, port) {
-                let server = RedisServer {
-                    port,
-                    options: self,
-                    dir,
-                    process,
-                };
+                let server = RedisServer { port, options: self, dir, process };
                 server.wait_in_sync();
                 return server;
             }
@@ -227,10 +222,7 @@ fn launch(options: &RedisOptions, dir: &TempDir, port: u16) -> Option<Process> {
         return Some(process);
     }
     let log = fs::read_to_string(&log_path).unwrap_or_default();
-    assert!(
-        log.contains("Address already in use"),
-        "{program} ended at once:\n{log}"
-    );
+    assert!(log.contains("Address already in use"), "{program} ended at once:\n{log}");
     None
 }
 

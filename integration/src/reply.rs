@@ -47,9 +47,7 @@ fn count(number: &[u8]) -> Result<Option<usize>, String> {
         return Ok(None);
     }
     let text = std::str::from_utf8(number).map_err(|error| error.to_string())?;
-    let count = text
-        .parse()
-        .map_err(|error| format!("a count of `{text}`: {error}"))?;
+    let count = text.parse().map_err(|error| format!("a count of `{text}`: {error}"))?;
     Ok(Some(count))
 }
 

@@ -22,15 +22,9 @@ pub struct Deadline {
 impl Deadline {
     /// A deadline that ends after `length`.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "real processes run on the real clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "real processes run on the real clock")]
     pub fn after(length: Duration) -> Self {
-        Self {
-            started: Instant::now(),
-            length,
-        }
+        Self { started: Instant::now(), length }
     }
 
     /// The time since the deadline was set.
@@ -42,9 +36,7 @@ impl Deadline {
     /// The time left, or `None` when there is none.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.length
-            .checked_sub(self.elapsed())
-            .filter(|left| !left.is_zero())
+        self.length.checked_sub(self.elapsed()).filter(|left| !left.is_zero())
     }
 }
 
@@ -68,10 +60,7 @@ pub fn wait_until<T, E: Debug>(
             Err(seen) => seen,
         };
         if deadline.remaining().is_none() {
-            panic!(
-                "not within {:?}: {what}; last seen: {last_seen:?}",
-                deadline.length
-            );
+            panic!("not within {:?}: {what}; last seen: {last_seen:?}", deadline.length);
         }
         std::thread::sleep(PAUSE);
     }

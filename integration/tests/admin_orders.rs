@@ -28,38 +28,19 @@ fn malformed_orders_are_refused_whole() {
         "{",
     ] {
         let body = format!("[{good},{wrong}]");
-        let cause = admin
-            .put_body("/api/proxy/fillslots/{x}", body.as_bytes())
-            .cause();
+        let cause = admin.put_body("/api/proxy/fillslots/{x}", body.as_bytes()).cause();
         assert!(!cause.is_empty(), "{body}");
     }
-    for body in [
-        "",
-        "null",
-        "{}",
-        "xx",
-        r#"{"id":3}"#,
-        r#"[{"id":5}"#,
-        r#"[{"id":5}]]"#,
-    ] {
-        let cause = admin
-            .put_body("/api/proxy/fillslots/{x}", body.as_bytes())
-            .cause();
+    for body in ["", "null", "{}", "xx", r#"{"id":3}"#, r#"[{"id":5}"#, r#"[{"id":5}]]"#] {
+        let cause = admin.put_body("/api/proxy/fillslots/{x}", body.as_bytes()).cause();
         assert!(cause.starts_with("body:"), "{body}: {cause}");
     }
-    for body in [
-        "",
-        "[]",
-        r#"{"servers":7}"#,
-        r#"{"servers":["127.0.0.1:1"]}"#,
-    ] {
+    for body in ["", "[]", r#"{"servers":7}"#, r#"{"servers":["127.0.0.1:1"]}"#] {
         let refused = admin.put_body("/api/proxy/sentinels/{x}", body.as_bytes());
         assert!(!refused.cause().is_empty(), "{body}");
     }
     assert_eq!(admin.slots(), before);
-    admin
-        .put_body("/api/proxy/fillslots/{x}", b"[]")
-        .expect_ok();
+    admin.put_body("/api/proxy/fillslots/{x}", b"[]").expect_ok();
     assert_eq!(admin.slots(), before);
 }
 
@@ -92,11 +73,7 @@ fn bodies_have_a_limit_in_bytes_and_in_time() {
     let (mut large, mut silent) = (proxy.admin(), proxy.admin());
     announce(&mut large, (8 << 20) + 1);
     let reply = large.finish(false).expect("a refusal");
-    assert!(
-        reply.cause().contains("more than 8388608 bytes"),
-        "{}",
-        reply.text()
-    );
+    assert!(reply.cause().contains("more than 8388608 bytes"), "{}", reply.text());
     announce(&mut silent, 9);
     assert_eq!(proxy.admin().stats()["online"], false);
     let reply = silent.finish(false).expect("a refusal");
@@ -106,9 +83,9 @@ fn bodies_have_a_limit_in_bytes_and_in_time() {
 /// Every number below a value is an integer, but for those named.
 fn check_integers(name: &str, value: &Value) {
     match value {
-        Value::Object(fields) => fields
-            .iter()
-            .for_each(|(name, value)| check_integers(name, value)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| check_integers(name, value));
+        }
         Value::Array(values) => values.iter().for_each(|value| check_integers(name, value)),
         Value::Number(number) => {
             let may_be_fraction = name == "cpu" || name == "cpu_fraction";
@@ -144,10 +121,7 @@ fn stats_count_and_begin_again_at_zero() {
     assert!(full["rusage"]["mem"].as_u64() > Some(0));
 
     let plain = admin.stats();
-    assert!(
-        plain.get("runtime").is_none() && plain["ops"].get("cmd").is_none(),
-        "{plain}"
-    );
+    assert!(plain.get("runtime").is_none() && plain["ops"].get("cmd").is_none(), "{plain}");
     let cause = admin.get("/api/proxy/stats/{x}/zz").cause();
     assert_eq!(cause, "strconv.Atoi: parsing \"zz\": invalid syntax");
 
@@ -175,27 +149,18 @@ fn the_level_of_the_log_is_changed_while_the_proxy_runs() {
     let mut admin = proxy.admin();
     let client_lines = |proxy: &KeywayProxy| {
         let lines = proxy.log().lines();
-        lines
-            .iter()
-            .filter(|line| line.text().contains("client refused"))
-            .count()
+        lines.iter().filter(|line| line.text().contains("client refused")).count()
     };
     proxy.client().read_to_close();
     assert_eq!(client_lines(&proxy), 0);
     admin.put("/api/proxy/loglevel/{x}/Debug").expect_ok();
     proxy.client().read_to_close();
-    wait_until(
-        "the refused client is logged",
-        DEADLINE,
-        || match client_lines(&proxy) {
-            1 => Ok(()),
-            count => Err(count),
-        },
-    );
+    wait_until("the refused client is logged", DEADLINE, || match client_lines(&proxy) {
+        1 => Ok(()),
+        count => Err(count),
+    });
     for level in ["error", "WARN", "Warning", "none", "INFO"] {
-        admin
-            .put(&format!("/api/proxy/loglevel/{{x}}/{level}"))
-            .expect_ok();
+        admin.put(&format!("/api/proxy/loglevel/{{x}}/{level}")).expect_ok();
     }
     let cause = admin.put("/api/proxy/loglevel/{x}/loud").cause();
     assert_eq!(cause, "invalid loglevel");
@@ -218,9 +183,7 @@ fn a_proxy_is_ready_when_every_slot_can_be_served() {
     admin.put("/api/proxy/start/{x}").expect_ok();
     check(&mut admin, 200, true, 0, 0);
     let addr = server.addr().to_string();
-    admin
-        .fill(&json!([{"id": 1, "locked": true, "backend_addr": addr}, {"id": 2}]))
-        .expect_ok();
+    admin.fill(&json!([{"id": 1, "locked": true, "backend_addr": addr}, {"id": 2}])).expect_ok();
     check(&mut admin, 503, true, 1, 1);
     assert_eq!(admin.get("/healthz").text(), "ok\n");
 }

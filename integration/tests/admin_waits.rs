@@ -27,40 +27,25 @@ fn stats_do_not_wait_for_a_change_of_slots_that_waits_for_a_backend() {
 
     groups.one.freeze();
     client.send(encode(&["GET", &key]));
-    wait_until("the request is in flight", DEADLINE, || {
-        match &other.stats()["ops"]["total"] {
-            total if *total == 2 => Ok(()),
-            total => Err(total.clone()),
-        }
+    wait_until("the request is in flight", DEADLINE, || match &other.stats()["ops"]["total"] {
+        total if *total == 2 => Ok(()),
+        total => Err(total.clone()),
     });
     let slots = json!([{"id": slot, "backend_addr": groups.two.addr().to_string()}]);
     let path = "/api/proxy/fillslots/{x}";
     admin.begin("PUT", path, &[], slots.to_string().as_bytes());
     wait_until("the order has arrived", DEADLINE, || {
-        groups
-            .proxy
-            .log()
-            .field_of("admin order", "order")
-            .ok_or("no such line")
+        groups.proxy.log().field_of("admin order", "order").ok_or("no such line")
     });
     let clock = Deadline::after(DEADLINE);
     let stats = other.stats();
     let taken = clock.elapsed();
     assert!(taken < STATS_DEADLINE, "stats took {taken:?}");
     assert_eq!(stats["online"], true);
-    for path in [
-        "/api/proxy/xping/{x}",
-        "/proxy/model",
-        "/proxy",
-        "/proxy/slots",
-    ] {
+    for path in ["/api/proxy/xping/{x}", "/proxy/model", "/proxy", "/proxy/slots"] {
         let clock = Deadline::after(DEADLINE);
         assert_eq!(other.get(path).status, 200, "{path}");
-        assert!(
-            clock.elapsed() < Duration::from_secs(1),
-            "{path} took {:?}",
-            clock.elapsed()
-        );
+        assert!(clock.elapsed() < Duration::from_secs(1), "{path} took {:?}", clock.elapsed());
     }
     // Not in place before the request in flight is answered.
     assert_eq!(other.slots()[usize::from(slot)]["backend_addr_group_id"], 1);
@@ -86,20 +71,13 @@ fn a_change_of_slots_is_given_up_at_its_deadline() {
     assert_eq!(client.text(&["GET", &key]), "$3\r\nold\r\n");
     groups.one.freeze();
     client.send(encode(&["GET", &key]));
-    wait_until("the request is in flight", DEADLINE, || {
-        match &admin.stats()["ops"]["total"] {
-            total if *total == 2 => Ok(()),
-            total => Err(total.clone()),
-        }
+    wait_until("the request is in flight", DEADLINE, || match &admin.stats()["ops"]["total"] {
+        total if *total == 2 => Ok(()),
+        total => Err(total.clone()),
     });
     let two = groups.two.addr().to_string();
-    let cause = admin
-        .fill(&json!([{"id": slot, "backend_addr": two}]))
-        .cause();
-    assert!(
-        cause.contains("still under way after 300ms, nothing was changed"),
-        "{cause}"
-    );
+    let cause = admin.fill(&json!([{"id": slot, "backend_addr": two}])).cause();
+    assert!(cause.contains("still under way after 300ms, nothing was changed"), "{cause}");
     let one = groups.one.addr().to_string();
     assert_eq!(admin.slots()[usize::from(slot)]["backend_addr"], one);
     groups.one.thaw();

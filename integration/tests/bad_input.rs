@@ -53,11 +53,7 @@ fn check(cases: &[(&[u8], Fate)]) {
         let round = round.to_string();
         let value = format!("+OK\r\n${}\r\n{round}\r\n", round.len());
         let replies = bystander.read_replies(4).escape_ascii().to_string();
-        assert_eq!(
-            replies,
-            value.repeat(2).as_bytes().escape_ascii().to_string(),
-            "{shown}"
-        );
+        assert_eq!(replies, value.repeat(2).as_bytes().escape_ascii().to_string(), "{shown}");
     }
 }
 
@@ -105,30 +101,17 @@ fn lines_that_never_end_close_the_connection() {
         input.resize(LINE_TOO_LONG, b'1');
         input
     };
-    check_closed(&[
-        &endless(b"GET "),
-        &endless(b"*"),
-        &endless(b"*1\r\n$"),
-        &endless(b"\xff\xfe"),
-    ]);
+    check_closed(&[&endless(b"GET "), &endless(b"*"), &endless(b"*1\r\n$"), &endless(b"\xff\xfe")]);
 }
 
 #[test]
 fn bare_line_feeds_in_headers_close_the_connection() {
-    check_closed(&[
-        b"*1\n$4\r\nPING\r\n",
-        b"*1\r\n$4\nPING\r\n",
-        b"*2\n$4\nECHO\n$1\nx\r\n",
-    ]);
+    check_closed(&[b"*1\n$4\r\nPING\r\n", b"*1\r\n$4\nPING\r\n", b"*2\n$4\nECHO\n$1\nx\r\n"]);
 }
 
 #[test]
 fn unbalanced_quotes_close_the_connection() {
-    check_closed(&[
-        b"SET key \"value\r\n",
-        b"SET key 'value\r\n",
-        b"SET \"key\"value\r\n",
-    ]);
+    check_closed(&[b"SET key \"value\r\n", b"SET key 'value\r\n", b"SET \"key\"value\r\n"]);
 }
 
 #[test]
@@ -143,10 +126,7 @@ fn a_web_browser_is_hung_up_on() {
 #[test]
 fn nothing_that_a_web_browser_sends_is_executed_and_the_log_tells_of_it() {
     let server = RedisServer::start();
-    let proxy = KeywayProxy::options()
-        .config("session_auth = \"secret\"")
-        .over([&server])
-        .start();
+    let proxy = KeywayProxy::options().config("session_auth = \"secret\"").over([&server]).start();
     let mut browser = proxy.client();
     browser.send("POST / HTTP/1.1\r\nHost: localhost\r\n\r\nAUTH secret\r\nSET key value\r\n");
     browser.expect_closed();
@@ -261,19 +241,12 @@ fn a_bulk_that_was_only_announced_costs_no_memory() {
 fn a_client_without_a_password_may_not_announce_much() {
     let single = RedisServer::options().password("secret").start();
     let server = RedisServer::start();
-    let proxy = KeywayProxy::options()
-        .config("session_auth = \"secret\"")
-        .over([&server])
-        .start();
+    let proxy = KeywayProxy::options().config("session_auth = \"secret\"").over([&server]).start();
     for input in ["*11\r\n", "*1\r\n$16385\r\n"] {
         let unauthenticated = |addr| {
             let client = RawClient::connect(addr).with_deadline(Duration::from_secs(5));
             answer(client, input.as_bytes(), Fate::Closed)
         };
-        assert_eq!(
-            unauthenticated(proxy.addr()),
-            unauthenticated(single.addr()),
-            "{input:?}"
-        );
+        assert_eq!(unauthenticated(proxy.addr()), unauthenticated(single.addr()), "{input:?}");
     }
 }

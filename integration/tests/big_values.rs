@@ -35,24 +35,15 @@ fn check(len: usize) {
     let idle = proxy.memory_bytes("VmRSS");
     assert!(client.command(&[b"SET", b"big", &value[..]]) == b"+OK\r\n");
     let set = proxy.memory_bytes("VmHWM") - idle;
-    assert!(
-        set < len + len / 5,
-        "SET of {len} bytes took {set} bytes of memory"
-    );
+    assert!(set < len + len / 5, "SET of {len} bytes took {set} bytes of memory");
 
     // Only what the client has not taken yet is held. How much that is depends on who gets the
     // processor, so a client that was kept from reading fast tries again.
     let gets: Vec<usize> = (0..ATTEMPTS).map(|_| get_bytes(&server, &value)).collect();
     let most = gets.iter().max().copied().unwrap_or_default();
-    assert!(
-        most < len + len / 5,
-        "GETs of {len} bytes took {gets:?} bytes of memory"
-    );
+    assert!(most < len + len / 5, "GETs of {len} bytes took {gets:?} bytes of memory");
     let least = gets.iter().min().copied().unwrap_or_default();
-    assert!(
-        least < len / 2,
-        "GETs of {len} bytes took {gets:?} bytes of memory"
-    );
+    assert!(least < len / 2, "GETs of {len} bytes took {gets:?} bytes of memory");
 }
 
 /// Reads the value through a proxy of its own, compares it as it comes, and returns the memory
@@ -92,19 +83,10 @@ fn a_value_above_the_limit_is_refused_in_the_words_of_redis() {
     let (fits, too_large) = (value(MB), value(MB + 1));
     assert!(client.command(&[b"SET", b"key", &fits[..]]) == b"+OK\r\n");
     // The header alone is refused; the proxy does not wait for the value.
-    client.send(format!(
-        "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n${}\r\n",
-        too_large.len()
-    ));
+    client.send(format!("*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n${}\r\n", too_large.len()));
     let refused = client.read_to_close();
-    assert_eq!(
-        String::from_utf8_lossy(&refused),
-        "-ERR Protocol error: invalid bulk length\r\n"
-    );
-    assert_eq!(
-        server.client().text(&["STRLEN", "key"]),
-        format!(":{MB}\r\n")
-    );
+    assert_eq!(String::from_utf8_lossy(&refused), "-ERR Protocol error: invalid bulk length\r\n");
+    assert_eq!(server.client().text(&["STRLEN", "key"]), format!(":{MB}\r\n"));
 }
 
 #[test]
@@ -143,10 +125,7 @@ fn big_values_that_are_only_half_sent_are_given_up_with_their_clients() {
     let value = value(64 * MB);
     for _ in 0..12 {
         let mut client = proxy.client();
-        client.send(format!(
-            "*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n${}\r\n",
-            value.len()
-        ));
+        client.send(format!("*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n${}\r\n", value.len()));
         client.send(&value[..value.len() / 2]);
         client.close_write();
         client.expect_closed();

@@ -18,9 +18,7 @@ fn check_pipeline(client: &mut RawClient, name: &str, rounds: usize, padding: us
     let mut expected = Vec::new();
     for round in 0..rounds {
         let values = [1, 2].map(|server| format!("{name} {server} {round} {:padding$}", ""));
-        pipeline.extend(encode(&[
-            "MSET", &keys[0], &values[0], &keys[1], &values[1],
-        ]));
+        pipeline.extend(encode(&["MSET", &keys[0], &values[0], &keys[1], &values[1]]));
         pipeline.extend(encode(&["GET", &keys[0]]));
         pipeline.extend(encode(&["ECHO", &values[0]]));
         pipeline.extend(encode(&["MGET", &keys[1], &keys[0]]));
@@ -31,12 +29,7 @@ fn check_pipeline(client: &mut RawClient, name: &str, rounds: usize, padding: us
     let mut rest = &expected[..];
     client.read_pieces(expected.len(), |piece| {
         let (part, later) = rest.split_at(piece.len());
-        assert!(
-            piece == part,
-            "`{}` instead of `{}`",
-            piece.escape_ascii(),
-            part.escape_ascii()
-        );
+        assert!(piece == part, "`{}` instead of `{}`", piece.escape_ascii(), part.escape_ascii());
         rest = later;
     });
 }
@@ -111,10 +104,7 @@ fn requests_beyond_those_that_may_wait_for_a_backend_are_refused() {
         assert_eq!(String::from_utf8_lossy(&clients[2].read_reply()), BUSY);
     }
     // The other server is not concerned.
-    assert_eq!(
-        clients[2].text(&["EXISTS", &Group::Two.key("absent")]),
-        ":0\r\n"
-    );
+    assert_eq!(clients[2].text(&["EXISTS", &Group::Two.key("absent")]), ":0\r\n");
     groups.one.thaw();
     assert_eq!(clients[0].read_reply(), b"$5\r\nvalue\r\n");
     assert!(clients[1].read_replies(10) == b"$5\r\nvalue\r\n".repeat(10));
@@ -129,10 +119,7 @@ fn bytes_beyond_those_that_may_wait_for_a_backend_are_refused() {
     assert_eq!(clients[0].text(&["SET", &key, "value"]), "+OK\r\n");
     groups.one.freeze();
     clients[0].send(encode(&["GET", &key]));
-    assert_eq!(
-        clients[1].text(&["EXISTS", &Group::Two.key("absent")]),
-        ":0\r\n"
-    );
+    assert_eq!(clients[1].text(&["EXISTS", &Group::Two.key("absent")]), ":0\r\n");
     let large = "x".repeat(100_000);
     assert_eq!(clients[1].text(&["SET", &key, &large]), BUSY);
     groups.one.thaw();
@@ -205,14 +192,8 @@ fn the_memory_of_the_proxy_has_a_ceiling_whatever_its_readers_do() {
     let most = groups.proxy.memory_bytes("VmHWM") - idle;
     assert!(most < (64 + 32) * MB, "{most} bytes beyond idle");
     drop(slow);
-    assert_eq!(
-        other.text(&["MSET", &keys[0], "a", &keys[1], "b"]),
-        "+OK\r\n"
-    );
-    assert_eq!(
-        groups.client().text(&["MGET", &keys[0], &keys[1]]),
-        "*2\r\n$1\r\na\r\n$1\r\nb\r\n"
-    );
+    assert_eq!(other.text(&["MSET", &keys[0], "a", &keys[1], "b"]), "+OK\r\n");
+    assert_eq!(groups.client().text(&["MGET", &keys[0], &keys[1]]), "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
 }
 
 #[test]
@@ -268,9 +249,7 @@ fn half_received_requests_count_against_the_ceiling_too() {
     let mut clients: Vec<RawClient> = (0..20).map(|_| proxy.client()).collect();
     for client in &mut clients {
         let header = "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$16777216\r\n";
-        let _ = client
-            .try_send(header)
-            .and_then(|()| client.try_send(&half));
+        let _ = client.try_send(header).and_then(|()| client.try_send(&half));
         assert_eq!(other.text(&["PING"]), "+PONG\r\n");
     }
     proxy.wait_logged("client closed because of a limit");
@@ -286,10 +265,7 @@ fn over_frozen_server(options: ProxyOptions) -> (TwoGroups, usize) {
         .config("session_request_bytes_max = \"32mb\"")
         .config("session_bulk_bytes_max = \"16mb\"");
     let mut groups = TwoGroups::with(options.workers(1));
-    assert_eq!(
-        groups.client().text(&["GET", &Group::One.key("key")]),
-        "$-1\r\n"
-    );
+    assert_eq!(groups.client().text(&["GET", &Group::One.key("key")]), "$-1\r\n");
     groups.one.freeze();
     let idle = groups.proxy.memory_bytes("VmRSS");
     (groups, idle)
@@ -355,10 +331,7 @@ fn more_arguments_or_a_longer_line_than_configured_are_refused() {
         .config("session_inline_bytes_max = \"1kb\"");
     let groups = TwoGroups::with(options);
     let mut client = groups.client();
-    assert_eq!(
-        client.text(&["EXISTS", "1", "2", "3", "4", "5", "6", "7"]),
-        ":0\r\n"
-    );
+    assert_eq!(client.text(&["EXISTS", "1", "2", "3", "4", "5", "6", "7"]), ":0\r\n");
     client.send("*9\r\n");
     assert_eq!(
         client.read_to_close().escape_ascii().to_string(),

@@ -26,9 +26,7 @@ fn named_clients(groups: &TwoGroups, count: usize) -> Vec<RawClient> {
 fn fields(list: &str, name: &str) -> Vec<String> {
     let prefix = format!("{name}=");
     let field = |line: &str| {
-        let field = line
-            .split(' ')
-            .find_map(|field| field.strip_prefix(&prefix))?;
+        let field = line.split(' ').find_map(|field| field.strip_prefix(&prefix))?;
         Some(field.to_owned())
     };
     list.lines().filter_map(field).collect()
@@ -46,20 +44,14 @@ fn every_client_of_every_worker_is_listed() {
     assert_eq!(fields(&list, "name"), names);
     assert_eq!(fields(&list, "db"), ["0", "0", "0", "0", "7", "0"]);
     let listen = groups.proxy.addr().to_string();
-    assert!(
-        fields(&list, "laddr").iter().all(|addr| *addr == listen),
-        "{list}"
-    );
+    assert!(fields(&list, "laddr").iter().all(|addr| *addr == listen), "{list}");
     let some = clients[0].text(&["CLIENT", "LIST", "ID", &ids[1], &ids[5]]);
     assert_eq!(fields(&some, "name"), ["client-1", "client-5"]);
     let own = clients[3].text(&["CLIENT", "INFO"]);
     assert_eq!(fields(&own, "name"), ["client-3"]);
     let replicas = clients[0].text(&["CLIENT", "LIST", "TYPE", "replica"]);
     assert_eq!(replicas, "$0\r\n\r\n");
-    assert_eq!(
-        clients[0].text(&["CLIENT", "LIST", "NOSUCH"]),
-        "-ERR syntax error\r\n"
-    );
+    assert_eq!(clients[0].text(&["CLIENT", "LIST", "NOSUCH"]), "-ERR syntax error\r\n");
 }
 
 #[test]
@@ -79,10 +71,7 @@ fn a_client_is_killed_by_its_id_from_any_other() {
         killer.text(&["CLIENT", "KILL", "ID", "0"]),
         "-ERR client-id should be greater than 0\r\n"
     );
-    assert_eq!(
-        killer.text(&["CLIENT", "KILL", "127.0.0.1:1"]),
-        "-ERR No such client\r\n"
-    );
+    assert_eq!(killer.text(&["CLIENT", "KILL", "127.0.0.1:1"]), "-ERR No such client\r\n");
 }
 
 #[test]
@@ -96,10 +85,7 @@ fn all_clients_but_the_caller_are_killed_at_once() {
     }
     assert_eq!(caller.text(&["PING"]), "+PONG\r\n");
     // A client that kills itself is told so first.
-    assert_eq!(
-        caller.text(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"]),
-        ":1\r\n"
-    );
+    assert_eq!(caller.text(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"]), ":1\r\n");
     caller.expect_closed();
 }
 
@@ -111,10 +97,7 @@ fn a_client_killed_by_its_address_leaves_the_others() {
     let addrs = fields(&list, "addr");
     assert_eq!(clients[0].text(&["CLIENT", "KILL", &addrs[2]]), "+OK\r\n");
     clients[2].expect_closed();
-    assert_eq!(
-        clients[0].text(&["CLIENT", "KILL", "ADDR", &addrs[1]]),
-        ":1\r\n"
-    );
+    assert_eq!(clients[0].text(&["CLIENT", "KILL", "ADDR", &addrs[1]]), ":1\r\n");
     clients[1].expect_closed();
     assert_eq!(clients[0].text(&["PING"]), "+PONG\r\n");
 }
@@ -151,10 +134,7 @@ fn replies_are_left_out_as_the_client_wishes() {
     let replies = client.read_replies(5).escape_ascii().to_string();
     assert_eq!(replies, expected.as_bytes().escape_ascii().to_string());
     assert_eq!(client.text(&["ECHO", "end"]), "$3\r\nend\r\n");
-    assert_eq!(
-        client.text(&["CLIENT", "REPLY", "MAYBE"]),
-        "-ERR syntax error\r\n"
-    );
+    assert_eq!(client.text(&["CLIENT", "REPLY", "MAYBE"]), "-ERR syntax error\r\n");
     // Nobody else's replies are left out: connections to servers are shared.
     assert_eq!(groups.client().text(&["GET", &keys[0]]), "$1\r\n3\r\n");
 }
@@ -182,10 +162,7 @@ fn switches_of_a_connection_are_accepted_and_reach_no_server() {
     for switch in ["NO-EVICT", "NO-TOUCH"] {
         assert_eq!(client.text(&["CLIENT", switch, "ON"]), "+OK\r\n");
         assert_eq!(client.text(&["CLIENT", switch, "off"]), "+OK\r\n");
-        assert_eq!(
-            client.text(&["CLIENT", switch, "maybe"]),
-            "-ERR syntax error\r\n"
-        );
+        assert_eq!(client.text(&["CLIENT", switch, "maybe"]), "-ERR syntax error\r\n");
     }
     for group in Group::BOTH {
         client.command(&["GET", &group.key("key")]);
@@ -222,26 +199,11 @@ fn commands_that_change_a_connection_never_reach_a_server() {
     ] {
         let refused = client.text(command);
         assert!(refused.starts_with('-'), "{command:?}: {refused}");
-        assert_eq!(
-            client.text(&["ECHO", "alive"]),
-            "$5\r\nalive\r\n",
-            "{command:?}"
-        );
+        assert_eq!(client.text(&["ECHO", "alive"]), "$5\r\nalive\r\n", "{command:?}");
     }
     for group in Group::BOTH {
-        let stats = groups
-            .primary(group)
-            .client()
-            .text(&["INFO", "commandstats"]);
-        for name in [
-            "multi",
-            "watch",
-            "subscribe",
-            "monitor",
-            "blpop",
-            "flushall",
-            "shutdown",
-        ] {
+        let stats = groups.primary(group).client().text(&["INFO", "commandstats"]);
+        for name in ["multi", "watch", "subscribe", "monitor", "blpop", "flushall", "shutdown"] {
             assert!(!stats.contains(&format!("cmdstat_{name}:")), "{stats}");
         }
     }

@@ -15,27 +15,16 @@ fn check_contains(text: &str, parts: &[&str]) {
 fn hello_agrees_on_resp2_and_refuses_resp3() {
     let groups = TwoGroups::start();
     let mut client = groups.client();
-    for greeting in [
-        &["HELLO"][..],
-        &["HELLO", "2"],
-        &["HELLO", "2", "SETNAME", "me"],
-    ] {
+    for greeting in [&["HELLO"][..], &["HELLO", "2"], &["HELLO", "2", "SETNAME", "me"]] {
         let hello = client.text(greeting);
         assert!(hello.starts_with("*14\r\n"), "{greeting:?}: {hello}");
-        let parts = [
-            "$5\r\nproto\r\n:2\r\n",
-            "standalone",
-            "$4\r\nrole\r\n$6\r\nmaster\r\n",
-        ];
+        let parts = ["$5\r\nproto\r\n:2\r\n", "standalone", "$4\r\nrole\r\n$6\r\nmaster\r\n"];
         check_contains(&hello, &parts);
     }
     assert_eq!(client.text(&["CLIENT", "GETNAME"]), "$2\r\nme\r\n");
     for version in ["3", "4", "1", "0", "-1"] {
         let refused = client.text(&["HELLO", version]);
-        assert_eq!(
-            refused, "-NOPROTO unsupported protocol version\r\n",
-            "HELLO {version}"
-        );
+        assert_eq!(refused, "-NOPROTO unsupported protocol version\r\n", "HELLO {version}");
     }
     assert_eq!(
         client.text(&["HELLO", "x"]),
@@ -138,17 +127,11 @@ fn a_database_that_does_not_exist_is_refused_and_the_selected_one_stays() {
     client.command(&["SET", "key", "three"]);
     for index in ["16", "-1", "1000"] {
         let refused = client.text(&["SELECT", index]);
-        assert_eq!(
-            refused, "-ERR DB index is out of range\r\n",
-            "SELECT {index:?}"
-        );
+        assert_eq!(refused, "-ERR DB index is out of range\r\n", "SELECT {index:?}");
     }
     for index in ["x", "", "1.0"] {
         let refused = client.text(&["SELECT", index]);
-        assert_eq!(
-            refused, "-ERR value is not an integer or out of range\r\n",
-            "SELECT {index:?}"
-        );
+        assert_eq!(refused, "-ERR value is not an integer or out of range\r\n", "SELECT {index:?}");
     }
     assert_eq!(client.text(&["GET", "key"]), "$5\r\nthree\r\n");
     assert_eq!(client.text(&["SELECT", "15"]), "+OK\r\n");
@@ -160,12 +143,7 @@ fn info_has_the_fields_that_libraries_read() {
     let info = groups.client().text(&["INFO"]);
     check_contains(
         &info,
-        &[
-            "redis_version:",
-            "redis_mode:standalone",
-            "role:master",
-            "cluster_enabled:0",
-        ],
+        &["redis_version:", "redis_mode:standalone", "role:master", "cluster_enabled:0"],
     );
     let section = groups.client().text(&["INFO", "replication"]);
     check_contains(&section, &["role:master"]);
@@ -177,15 +155,9 @@ fn commands_are_listed_and_documented() {
     let groups = TwoGroups::start();
     let mut client = groups.client();
     let count = client.text(&["COMMAND", "COUNT"]);
-    let count: u32 = count
-        .trim_matches([':', '\r', '\n'])
-        .parse()
-        .expect("count");
+    let count: u32 = count.trim_matches([':', '\r', '\n']).parse().expect("count");
     let list = client.text(&["COMMAND"]);
-    assert!(
-        list.starts_with(&format!("*{count}\r\n")),
-        "{count} commands"
-    );
+    assert!(list.starts_with(&format!("*{count}\r\n")), "{count} commands");
     assert!(count > 100, "{count} commands");
     let docs = client.text(&["COMMAND", "DOCS", "get"]);
     check_contains(&docs, &["$3\r\nget\r\n", "$7\r\nsummary\r\n"]);

@@ -10,10 +10,7 @@ const WRONG_PASS: &str = "-WRONGPASS invalid username-password pair or user is d
 
 /// A proxy whose clients must give a password.
 fn guarded(server: &RedisServer, options: ProxyOptions) -> KeywayProxy {
-    options
-        .config("session_auth = \"secret\"")
-        .over([server])
-        .start()
+    options.config("session_auth = \"secret\"").over([server]).start()
 }
 
 #[test]
@@ -46,21 +43,14 @@ fn with_a_password_nothing_is_served_before_it_is_given() {
     ] {
         assert_eq!(client.text(command), NO_AUTH, "{command:?}");
     }
-    for wrong in [
-        &["AUTH", "wrong"][..],
-        &["AUTH", "other", "secret"],
-        &["AUTH", ""],
-    ] {
+    for wrong in [&["AUTH", "wrong"][..], &["AUTH", "other", "secret"], &["AUTH", ""]] {
         assert_eq!(client.text(wrong), WRONG_PASS, "{wrong:?}");
     }
     assert_eq!(client.text(&["GET", "key"]), NO_AUTH);
     assert_eq!(client.text(&["AUTH", "secret"]), "+OK\r\n");
     assert_eq!(client.text(&["GET", "key"]), "$-1\r\n");
     assert_eq!(server.calls("get"), 1);
-    assert_eq!(
-        proxy.client().text(&["AUTH", "default", "secret"]),
-        "+OK\r\n"
-    );
+    assert_eq!(proxy.client().text(&["AUTH", "default", "secret"]), "+OK\r\n");
 }
 
 #[test]
@@ -100,10 +90,7 @@ fn hello_logs_in() {
          <proto> AUTH <user> <pass> option can be used to authenticate the client and select the \
          RESP protocol version at the same time\r\n"
     );
-    assert_eq!(
-        client.text(&["HELLO", "2", "AUTH", "default", "wrong"]),
-        WRONG_PASS
-    );
+    assert_eq!(client.text(&["HELLO", "2", "AUTH", "default", "wrong"]), WRONG_PASS);
     assert_eq!(client.text(&["GET", "key"]), NO_AUTH);
     let hello = client.text(&["HELLO", "2", "AUTH", "default", "secret", "SETNAME", "me"]);
     assert!(hello.contains("$5\r\nproto\r\n:2\r\n"), "{hello}");
@@ -118,11 +105,7 @@ fn a_user_name_is_demanded_with_its_password() {
     let proxy = guarded(&server, options);
     let mut client = proxy.client();
     for wrong in [["default", "secret"], ["app", "wrong"], ["App", "secret"]] {
-        assert_eq!(
-            client.text(&["AUTH", wrong[0], wrong[1]]),
-            WRONG_PASS,
-            "{wrong:?}"
-        );
+        assert_eq!(client.text(&["AUTH", wrong[0], wrong[1]]), WRONG_PASS, "{wrong:?}");
     }
     assert_eq!(client.text(&["AUTH", "app", "secret"]), "+OK\r\n");
     let list = client.text(&["CLIENT", "LIST"]);
@@ -146,10 +129,7 @@ fn an_unknown_client_that_goes_on_for_long_is_closed() {
 #[test]
 fn the_password_of_the_servers_is_given_by_the_proxy() {
     let servers = [(); 2].map(|()| RedisServer::options().password("inner").start());
-    let proxy = KeywayProxy::options()
-        .config("product_auth = \"inner\"")
-        .over(&servers)
-        .start();
+    let proxy = KeywayProxy::options().config("product_auth = \"inner\"").over(&servers).start();
     let mut client = proxy.client();
     let keys = ["a", "b", "c", "d", "e"];
     for key in keys {
@@ -157,18 +137,12 @@ fn the_password_of_the_servers_is_given_by_the_proxy() {
     }
     assert_eq!(client.text(&["DEL", "a", "b", "c", "d", "e"]), ":5\r\n");
     // It is not the clients' password.
-    assert!(
-        client
-            .text(&["AUTH", "inner"])
-            .starts_with("-ERR AUTH <password> called without")
-    );
+    assert!(client.text(&["AUTH", "inner"]).starts_with("-ERR AUTH <password> called without"));
 }
 
 #[test]
 fn the_user_of_the_servers_is_given_by_the_proxy() {
-    let server = RedisServer::options()
-        .option("user", "app on >inner ~* &* +@all")
-        .start();
+    let server = RedisServer::options().option("user", "app on >inner ~* &* +@all").start();
     let proxy = KeywayProxy::options()
         .config("product_user = \"app\"")
         .config("product_auth = \"inner\"")
@@ -182,9 +156,7 @@ fn the_user_of_the_servers_is_given_by_the_proxy() {
 #[test]
 fn a_url_has_the_credentials_of_its_server_and_the_database_of_the_sessions() {
     let open = RedisServer::start();
-    let named = RedisServer::options()
-        .option("user", "app on >p@ss/word ~* &* +@all")
-        .start();
+    let named = RedisServer::options().option("user", "app on >p@ss/word ~* &* +@all").start();
     let locked = RedisServer::options().password("inner").start();
     let proxy = KeywayProxy::options()
         .argument(&format!("redis://{}/3", open.addr()))
@@ -214,10 +186,7 @@ fn a_url_has_the_credentials_of_its_server_and_the_database_of_the_sessions() {
     assert_eq!(client.text(&["GET", "key:1"]), "$-1\r\n");
     assert_eq!(client.text(&["RESET"]), "+RESET\r\n");
     assert_eq!(client.text(&["GET", "key:1"]), "$5\r\nvalue\r\n");
-    assert!(
-        !proxy.log().text().contains("ss/word"),
-        "a password in the log"
-    );
+    assert!(!proxy.log().text().contains("ss/word"), "a password in the log");
 }
 
 #[test]
@@ -235,19 +204,13 @@ fn a_wrong_password_for_a_server_is_a_clear_error_and_a_clear_line_in_the_log() 
             "-ERR backend is down, the request was not sent\r\n"
         );
         proxy.wait_logged("backend is down");
-        let reason = proxy
-            .log()
-            .field_of("backend is down", "error")
-            .expect("a line in the log");
+        let reason = proxy.log().field_of("backend is down", "error").expect("a line in the log");
         let expected = if config.contains("guessed") {
             "answered `AUTH` with `WRONGPASS invalid username-password pair or user is disabled.`"
         } else {
             "answered `PING` with `NOAUTH Authentication required.`"
         };
         assert_eq!(reason, expected);
-        assert!(
-            !proxy.log().text().contains("guessed"),
-            "a password in the log"
-        );
+        assert!(!proxy.log().text().contains("guessed"), "a password in the log");
     }
 }

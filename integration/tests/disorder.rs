@@ -46,12 +46,7 @@ struct Writer {
 impl Writer {
     fn new(number: usize) -> Self {
         let random = Random::new(number as u64 + 1);
-        Self {
-            name: format!("client{number}"),
-            random,
-            serial: 0,
-            errors: 0,
-        }
+        Self { name: format!("client{number}"), random, serial: 0, errors: 0 }
     }
 
     fn key(&mut self) -> String {
@@ -83,10 +78,8 @@ impl Writer {
             }
             7..=8 => {
                 let keys: Vec<String> = (0..=self.random.below(5)).map(|_| self.key()).collect();
-                let command: Vec<&str> = ["MGET"]
-                    .into_iter()
-                    .chain(keys.iter().map(String::as_str))
-                    .collect();
+                let command: Vec<&str> =
+                    ["MGET"].into_iter().chain(keys.iter().map(String::as_str)).collect();
                 (encode(&command), Expected::Values(keys))
             }
             _ => {
@@ -112,12 +105,7 @@ impl Writer {
                 let text = String::from_utf8_lossy(reply).into_owned();
                 let mut lines = text.split("\r\n");
                 if text.starts_with('*') {
-                    assert_eq!(
-                        lines.next(),
-                        Some(&*format!("*{}", keys.len())),
-                        "{}",
-                        shown()
-                    );
+                    assert_eq!(lines.next(), Some(&*format!("*{}", keys.len())), "{}", shown());
                 }
                 for key in keys {
                     let header = lines.next().expect("a header");
@@ -126,9 +114,8 @@ impl Writer {
                     }
                     let value = lines.next().expect("a value");
                     assert_eq!(header, format!("${}", value.len()), "{}", shown());
-                    let is_own = value
-                        .strip_prefix(&**key)
-                        .is_some_and(|rest| rest.starts_with('='));
+                    let is_own =
+                        value.strip_prefix(&**key).is_some_and(|rest| rest.starts_with('='));
                     assert!(is_own, "a value of another key for {key}: {}", shown());
                 }
             }
@@ -136,13 +123,8 @@ impl Writer {
     }
 
     fn pipeline(&mut self, client: &mut RawClient) {
-        let requests: Vec<_> = (0..=self.random.below(400))
-            .map(|_| self.request())
-            .collect();
-        let bytes: Vec<u8> = requests
-            .iter()
-            .flat_map(|(bytes, _)| bytes.clone())
-            .collect();
+        let requests: Vec<_> = (0..=self.random.below(400)).map(|_| self.request()).collect();
+        let bytes: Vec<u8> = requests.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
         client.send(bytes);
         for (_, expected) in &requests {
             let reply = client.read_reply();
@@ -159,11 +141,8 @@ fn every_request_is_answered_once_and_in_order_while_a_server_dies_and_returns()
             .allow_log("\"backend connection lost\""),
     );
     let clients: Vec<RawClient> = (0..24).map(|_| groups.client()).collect();
-    let (is_over, pipelines, errors) = (
-        AtomicBool::new(false),
-        AtomicUsize::new(0),
-        AtomicUsize::new(0),
-    );
+    let (is_over, pipelines, errors) =
+        (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let wait_pipelines = |more: usize| {
         let wanted = pipelines.load(Ordering::Relaxed) + more;
         wait_until("pipelines are answered", 2 * DEADLINE, || {
@@ -233,19 +212,12 @@ fn clients_that_vanish_with_requests_in_flight_disturb_nobody() {
         is_over.store(true, Ordering::Relaxed);
     });
     let mut control = groups.client();
-    wait_until(
-        "the vanished clients are forgotten",
-        DEADLINE,
-        || match control
-            .text(&["CLIENT", "LIST"])
-            .lines()
-            .filter(|l| l.starts_with("id="))
-            .count()
-        {
+    wait_until("the vanished clients are forgotten", DEADLINE, || {
+        match control.text(&["CLIENT", "LIST"]).lines().filter(|l| l.starts_with("id=")).count() {
             1 => Ok(()),
             clients => Err(clients),
-        },
-    );
+        }
+    });
 }
 
 #[test]
@@ -264,8 +236,5 @@ fn clients_that_come_and_go_leave_no_memory_behind() {
     let before = groups.proxy.memory_bytes("VmRSS");
     come_and_go(1000);
     let grown = groups.proxy.memory_bytes("VmRSS").saturating_sub(before);
-    assert!(
-        grown < 16 * 1024 * 1024,
-        "{grown} bytes more after 1000 clients"
-    );
+    assert!(grown < 16 * 1024 * 1024, "{grown} bytes more after 1000 clients");
 }

@@ -30,10 +30,7 @@ const LATE: &str = "-ERR backend did not reply in time, the request may have bee
 
 /// Sends commands without a pause between them.
 fn send_pipeline(client: &mut RawClient, commands: &[&[&str]]) {
-    let bytes: Vec<u8> = commands
-        .iter()
-        .flat_map(|command| encode(command))
-        .collect();
+    let bytes: Vec<u8> = commands.iter().flat_map(|command| encode(command)).collect();
     client.send(bytes);
 }
 
@@ -65,21 +62,16 @@ fn a_dead_server_is_a_clear_error_at_once_until_it_is_back() {
         let clock = Deadline::after(AT_ONCE);
         // The first request may meet the connection before the proxy has noticed its end.
         let refused = client.text(&["GET", &lost]);
-        assert!(
-            refused == DOWN || (attempt == 0 && refused == LOST),
-            "{attempt}: {refused}"
-        );
+        assert!(refused == DOWN || (attempt == 0 && refused == LOST), "{attempt}: {refused}");
         assert_eq!(client.text(&["GET", &kept]), "$4\r\nkept\r\n");
         assert!(clock.elapsed() < AT_ONCE, "{:?}", clock.elapsed());
     }
     assert_eq!(client.text(&["MGET", &kept, &lost]), DOWN);
     groups.one.restart();
     // Each worker finds the way back by itself: this client asks its own.
-    wait_until("the server is used again", DEADLINE, || {
-        match client.text(&["GET", &lost]) {
-            seen if seen == "$-1\r\n" => Ok(()),
-            seen => Err(seen),
-        }
+    wait_until("the server is used again", DEADLINE, || match client.text(&["GET", &lost]) {
+        seen if seen == "$-1\r\n" => Ok(()),
+        seen => Err(seen),
     });
     assert_eq!(client.text(&["SET", &lost, "found"]), "+OK\r\n");
 }
@@ -170,12 +162,10 @@ fn a_late_reply_of_a_thawed_server_goes_to_nobody() {
     groups.one.freeze();
     assert_eq!(client.text(&["APPEND", &key, "+"]), LATE);
     groups.one.thaw();
-    wait_until("the server is used again", DEADLINE, || {
-        match client.text(&["TYPE", &key]) {
-            reply if reply == "+string\r\n" => Ok(()),
-            reply if reply.starts_with('-') => Err(reply),
-            reply => panic!("the reply to another request: {reply}"),
-        }
+    wait_until("the server is used again", DEADLINE, || match client.text(&["TYPE", &key]) {
+        reply if reply == "+string\r\n" => Ok(()),
+        reply if reply.starts_with('-') => Err(reply),
+        reply => panic!("the reply to another request: {reply}"),
     });
     assert_eq!(client.text(&["STRLEN", "absent"]), ":0\r\n");
 }
@@ -230,10 +220,7 @@ fn an_idle_client_is_closed_and_a_busy_one_is_not() {
         }
     });
     let waited = clock.elapsed();
-    assert!(
-        waited > Duration::from_millis(500),
-        "closed after {waited:?}"
-    );
+    assert!(waited > Duration::from_millis(500), "closed after {waited:?}");
     assert_eq!(busy.text(&["PING"]), "+PONG\r\n");
 }
 
@@ -247,11 +234,9 @@ fn one_client_too_many_is_told_so_and_its_place_is_free_again_later() {
     assert_eq!(refused, b"-ERR max number of clients reached\r\n");
     assert_eq!(first.text(&["PING"]), "+PONG\r\n");
     drop(second);
-    wait_until("a place is free", DEADLINE, || {
-        match groups.client().try_command(&["PING"]) {
-            Ok(reply) if reply == b"+PONG\r\n" => Ok(()),
-            other => Err(other),
-        }
+    wait_until("a place is free", DEADLINE, || match groups.client().try_command(&["PING"]) {
+        Ok(reply) if reply == b"+PONG\r\n" => Ok(()),
+        other => Err(other),
     });
 }
 

@@ -30,9 +30,7 @@ impl Random {
 
     fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         let index = self.below(choices.len() as u64);
-        *choices
-            .get(usize::try_from(index).expect("a small number"))
-            .expect("an index within")
+        *choices.get(usize::try_from(index).expect("a small number")).expect("an index within")
     }
 
     fn key(&mut self) -> String {
@@ -53,18 +51,13 @@ impl Random {
 
     fn request(&mut self) -> Request {
         let with_keys = |name: &str, keys: Vec<String>| {
-            std::iter::once(name.to_owned())
-                .chain(keys)
-                .collect::<Request>()
+            std::iter::once(name.to_owned()).chain(keys).collect::<Request>()
         };
         match self.below(12) {
             0..=2 => with_keys("MGET", self.keys()),
             3 | 4 => {
                 let keys = self.keys();
-                let pairs = keys
-                    .into_iter()
-                    .flat_map(|key| [key, self.value()])
-                    .collect();
+                let pairs = keys.into_iter().flat_map(|key| [key, self.value()]).collect();
                 with_keys("MSET", pairs)
             }
             5 => with_keys("DEL", self.keys()),
@@ -105,10 +98,7 @@ fn check_same_as_single_server(seed: u64) {
 }
 
 fn check_pipeline(requests: &[Request], expected: &mut RawClient, seen: &mut RawClient, seed: u64) {
-    let pipeline: Vec<u8> = requests
-        .iter()
-        .flat_map(|request| encode(request))
-        .collect();
+    let pipeline: Vec<u8> = requests.iter().flat_map(|request| encode(request)).collect();
     expected.send(&pipeline);
     seen.send(&pipeline);
     for request in requests {
@@ -140,11 +130,7 @@ fn check_same_keys(single: &RedisServer, backends: &[RedisServer], seed: u64) {
             }
         }
         let is_there = expected != absent;
-        assert_eq!(
-            places,
-            usize::from(is_there),
-            "seed {seed}: servers of {key}"
-        );
+        assert_eq!(places, usize::from(is_there), "seed {seed}: servers of {key}");
     }
     // Nothing else was written, and no server was left out.
     for (backend, keys) in backends.iter_mut().zip(&keys_by_backend) {

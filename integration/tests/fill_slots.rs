@@ -4,10 +4,7 @@
 //! counted on both afterwards.
 
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![expect(
-    clippy::print_stderr,
-    reason = "the measured pauses are of interest by themselves"
-)]
+#![expect(clippy::print_stderr, reason = "the measured pauses are of interest by themselves")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -69,10 +66,7 @@ struct Report {
 fn run_client(mut client: RawClient, index: usize, must_stop: &AtomicBool) -> Report {
     let mut random = Random(index as u64 * 7919 + 1);
     let mut next = 0;
-    let mut report = Report {
-        requests: 0,
-        appended: [0; KEYS],
-    };
+    let mut report = Report { requests: 0, appended: [0; KEYS] };
     while !must_stop.load(Ordering::Relaxed) {
         let (mut pipeline, mut expected) = (Vec::new(), Vec::new());
         for _ in 0..=random.below(PIPELINE_MAX) {
@@ -107,10 +101,7 @@ fn run_client(mut client: RawClient, index: usize, must_stop: &AtomicBool) -> Re
             let reply = String::from_utf8_lossy(&reply);
             match expected {
                 Some(expected) => assert_eq!(reply, *expected, "client {index}, reply {place}"),
-                None => assert!(
-                    reply.starts_with(':'),
-                    "client {index}, reply {place}: {reply}"
-                ),
+                None => assert!(reply.starts_with(':'), "client {index}, reply {place}: {reply}"),
             }
         }
         report.requests += expected.len() as u64;
@@ -143,11 +134,7 @@ fn move_slots(groups: &TwoGroups, admin: &mut AdminClient) -> (Vec<Duration>, u6
             };
             (first..first + count).map(slot).collect()
         };
-        let states: &[bool] = if pauses.len() % 5 == 0 {
-            &[true, false]
-        } else {
-            &[false]
-        };
+        let states: &[bool] = if pauses.len() % 5 == 0 { &[true, false] } else { &[false] };
         for is_locked in states {
             let slots = form(*is_locked);
             let clock = Deadline::after(DEADLINE);
@@ -168,20 +155,12 @@ fn check_silence(server: &RedisServer) {
     let mut client = server.client();
     let mut appends = || {
         let info = client.text(&["INFO", "commandstats"]);
-        let line = info
-            .lines()
-            .find_map(|line| line.strip_prefix("cmdstat_append:calls="));
-        line.and_then(|line| line.split(',').next())
-            .unwrap_or("0")
-            .to_owned()
+        let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_append:calls="));
+        line.and_then(|line| line.split(',').next()).unwrap_or("0").to_owned()
     };
     let at_once = appends();
     for _ in 0..50 {
-        assert_eq!(
-            appends(),
-            at_once,
-            "a request after the change was in place"
-        );
+        assert_eq!(appends(), at_once, "a request after the change was in place");
     }
 }
 
@@ -199,21 +178,14 @@ fn check_log(groups: &TwoGroups, key: &str, entries: u64) {
         seen.extend(part);
     }
     seen.sort_unstable();
-    assert!(
-        seen.iter().copied().eq(0..entries),
-        "{key} has {} of {entries}: {seen:?}",
-        seen.len()
-    );
+    assert!(seen.iter().copied().eq(0..entries), "{key} has {} of {entries}: {seen:?}", seen.len());
 }
 
 fn print_pauses(what: &str, mut pauses: Vec<Duration>) {
     pauses.sort_unstable();
     let at = |percent: usize| pauses[(pauses.len() - 1) * percent / 100];
     let (p50, p99, max) = (at(50), at(99), at(100));
-    eprintln!(
-        "{what}: {} changes, p50 {p50:?}, p99 {p99:?}, max {max:?}",
-        pauses.len()
-    );
+    eprintln!("{what}: {} changes, p50 {p50:?}, p99 {p99:?}, max {max:?}", pauses.len());
 }
 
 #[test]
@@ -222,9 +194,7 @@ fn every_request_is_answered_once_and_in_order_while_slots_move() {
     // Method: clients know their replies; slots move by the hundred; a server that all slots have
     // left hears no more of clients; writes are counted on both servers at the end.
     let groups = TwoGroups::start();
-    let numbers: String = (0..NUMBERS)
-        .map(|number| format!("{number:0DIGITS$}"))
-        .collect();
+    let numbers: String = (0..NUMBERS).map(|number| format!("{number:0DIGITS$}")).collect();
     for group in Group::BOTH {
         let mut server = groups.primary(group).client();
         for client in 0..CLIENTS {
@@ -246,10 +216,8 @@ fn every_request_is_answered_once_and_in_order_while_slots_move() {
             .collect();
         let moves = move_slots(&groups, &mut admin);
         must_stop.store(true, Ordering::Relaxed);
-        let reports: Vec<Report> = clients
-            .into_iter()
-            .map(|client| client.join().expect("a report"))
-            .collect();
+        let reports: Vec<Report> =
+            clients.into_iter().map(|client| client.join().expect("a report")).collect();
         (reports, moves)
     });
     for (client, report) in reports.iter().enumerate() {
@@ -299,15 +267,11 @@ fn requests_to_locked_slots_wait_and_others_go_on() {
     for client in waiting.iter_mut().take(2) {
         let mut impatient = std::mem::replace(client, groups.client());
         impatient = impatient.with_deadline(Duration::from_millis(100));
-        let error = impatient
-            .try_read_reply()
-            .expect_err("no reply while locked");
+        let error = impatient.try_read_reply().expect_err("no reply while locked");
         assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
         *client = impatient.with_deadline(DEADLINE);
     }
-    admin
-        .fill(&json!([{"id": slot, "backend_addr": two}]))
-        .expect_ok();
+    admin.fill(&json!([{"id": slot, "backend_addr": two}])).expect_ok();
     for client in &mut waiting {
         for _ in 0..2 {
             assert_eq!(client.read_reply(), b"$3\r\nTwo\r\n");

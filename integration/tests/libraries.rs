@@ -76,17 +76,8 @@ fn hashes_lists_and_sets_live_on_both_servers() {
         let fields = [("name", "keyway"), ("slots", "1024")];
         let _: () = library.hset_multiple(&hash, &fields).expect("hset");
         let all: BTreeMap<String, String> = library.hgetall(&hash).expect("hgetall");
-        assert!(
-            all.iter()
-                .map(|(field, value)| (&**field, &**value))
-                .eq(fields)
-        );
-        assert_eq!(
-            library
-                .hincr::<_, _, _, i64>(&hash, "slots", -24)
-                .expect("hincrby"),
-            1000
-        );
+        assert!(all.iter().map(|(field, value)| (&**field, &**value)).eq(fields));
+        assert_eq!(library.hincr::<_, _, _, i64>(&hash, "slots", -24).expect("hincrby"), 1000);
 
         let len: usize = library.rpush(&list, &["a", "b", "c"]).expect("rpush");
         assert_eq!(len, 3);
@@ -95,12 +86,7 @@ fn hashes_lists_and_sets_live_on_both_servers() {
         let popped: Option<String> = library.lpop(&list, None).expect("lpop");
         assert_eq!(popped.as_deref(), Some("a"));
 
-        assert_eq!(
-            library
-                .sadd::<_, _, usize>(&set, &[1, 2, 3, 3])
-                .expect("sadd"),
-            3
-        );
+        assert_eq!(library.sadd::<_, _, usize>(&set, &[1, 2, 3, 3]).expect("sadd"), 3);
         assert!(library.sismember::<_, _, bool>(&set, 2).expect("sismember"));
         let mut members: Vec<i64> = library.smembers(&set).expect("smembers");
         members.sort_unstable();
@@ -115,12 +101,7 @@ fn sorted_sets_and_streams_live_on_both_servers() {
     for group in Group::BOTH {
         let (ranks, stream) = (group.key("ranks"), group.key("stream"));
         let scores = [(3.5, "third"), (1.0, "first"), (2.0, "second")];
-        assert_eq!(
-            library
-                .zadd_multiple::<_, _, _, usize>(&ranks, &scores)
-                .expect("zadd"),
-            3
-        );
+        assert_eq!(library.zadd_multiple::<_, _, _, usize>(&ranks, &scores).expect("zadd"), 3);
         let ranked: Vec<(String, f64)> = library.zrange_withscores(&ranks, 0, -1).expect("zrange");
         let ranked: Vec<(&str, f64)> = ranked.iter().map(|(name, at)| (&**name, *at)).collect();
         assert_eq!(ranked, [("first", 1.0), ("second", 2.0), ("third", 3.5)]);
@@ -128,21 +109,14 @@ fn sorted_sets_and_streams_live_on_both_servers() {
         assert_eq!(rank, Some(1));
 
         for number in 0..5 {
-            let id: String = library
-                .xadd(&stream, "*", &[("number", number)])
-                .expect("xadd");
+            let id: String = library.xadd(&stream, "*", &[("number", number)]).expect("xadd");
             assert!(id.contains('-'), "{id}");
         }
         let number = |entry: &StreamId| entry.get::<i64>("number");
         let all: StreamRangeReply = library.xrange_all(&stream).expect("xrange");
         assert!(all.ids.iter().filter_map(number).eq(0..5));
         let read: StreamReadReply = library.xread(&[&stream], &["0"]).expect("xread");
-        let read: Vec<i64> = read
-            .keys
-            .iter()
-            .flat_map(|key| &key.ids)
-            .filter_map(number)
-            .collect();
+        let read: Vec<i64> = read.keys.iter().flat_map(|key| &key.ids).filter_map(number).collect();
         assert_eq!(read, [0, 1, 2, 3, 4]);
     }
 }
@@ -165,12 +139,8 @@ fn scripts_run_where_their_keys_are() {
         assert_eq!(library.get::<_, i64>(&key).expect("get"), 42);
     }
     let keys = Group::BOTH.map(|group| group.key("script"));
-    let refused: RedisResult<i64> = redis::cmd("EVAL")
-        .arg("return 1")
-        .arg(2)
-        .arg(&keys[0])
-        .arg(&keys[1])
-        .query(&mut library);
+    let refused: RedisResult<i64> =
+        redis::cmd("EVAL").arg("return 1").arg(2).arg(&keys[0]).arg(&keys[1]).query(&mut library);
     let refused = refused.expect_err("keys of two servers");
     assert_eq!(refused.code(), Some("CROSSSLOT"), "{refused}");
 }

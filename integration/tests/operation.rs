@@ -18,14 +18,7 @@ fn start(dir: &Path, arguments: &[&str]) -> Process {
     let mut command = Command::new(program());
     command
         .arg("proxy")
-        .args([
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-            "--workers",
-            "2",
-        ])
+        .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"])
         .args(arguments)
         .stdout(output("stdout"))
         .stderr(output("stderr"));
@@ -40,11 +33,7 @@ fn read(dir: &Path, name: &str) -> String {
 fn wait_text(dir: &Path, name: &str, text: &str) {
     wait_until(&format!("{text:?} in {name}"), DEADLINE, || {
         let seen = read(dir, name);
-        if seen.contains(text) {
-            Ok(())
-        } else {
-            Err(seen)
-        }
+        if seen.contains(text) { Ok(()) } else { Err(seen) }
     });
 }
 
@@ -64,11 +53,8 @@ fn a_banner_says_where_to_connect_and_what_was_found() {
     wait_text(dir.path(), "stderr", "proxy is listening");
     let banner = read(dir.path(), "stdout");
     let line = |start: &str| {
-        let line = banner
-            .lines()
-            .find(|line| line.trim_start().starts_with(start));
-        line.unwrap_or_else(|| panic!("no {start:?} in:\n{banner}"))
-            .to_owned()
+        let line = banner.lines().find(|line| line.trim_start().starts_with(start));
+        line.unwrap_or_else(|| panic!("no {start:?} in:\n{banner}")).to_owned()
     };
     assert!(line("keyway ").contains("2 workers"), "{banner}");
     let clients: SocketAddr = line("clients")
@@ -83,10 +69,7 @@ fn a_banner_says_where_to_connect_and_what_was_found() {
     assert!(backend.contains("512 slots  redis "), "{backend}");
     assert!(backend.ends_with(", primary"), "{backend}");
     let backend = line(&format!("backend  {}", addrs[1]));
-    assert!(
-        backend.contains("512 slots  does not answer: Connection refused"),
-        "{backend}"
-    );
+    assert!(backend.contains("512 slots  does not answer: Connection refused"), "{backend}");
     assert_eq!(RawClient::connect(clients).text(&["PING"]), "+PONG\r\n");
     stop(process);
 }
@@ -113,17 +96,10 @@ fn the_pidfile_is_there_as_long_as_the_proxy() {
     let dir = TempDir::new().expect("a folder");
     let server = RedisServer::start();
     let path = dir.path().join("keyway.pid");
-    let arguments = [
-        "--pidfile",
-        path.to_str().expect("text"),
-        &server.addr().to_string(),
-    ];
+    let arguments = ["--pidfile", path.to_str().expect("text"), &server.addr().to_string()];
     let process = start(dir.path(), &arguments);
     wait_text(dir.path(), "stderr", "proxy is listening");
-    assert_eq!(
-        read(dir.path(), "keyway.pid").trim(),
-        process.id().to_string()
-    );
+    assert_eq!(read(dir.path(), "keyway.pid").trim(), process.id().to_string());
     stop(process);
     assert!(!path.exists(), "the pidfile is still there");
 }
@@ -133,17 +109,11 @@ fn the_log_goes_to_a_file_that_is_appended_to() {
     let dir = TempDir::new().expect("a folder");
     let server = RedisServer::start();
     let path = dir.path().join("keyway.log");
-    let arguments = [
-        "--log",
-        path.to_str().expect("text"),
-        &server.addr().to_string(),
-    ];
+    let arguments = ["--log", path.to_str().expect("text"), &server.addr().to_string()];
     for runs in 1..=2 {
         let process = start(dir.path(), &arguments);
         wait_until("the log of another run", DEADLINE, || {
-            let seen = read(dir.path(), "keyway.log")
-                .matches("proxy is listening")
-                .count();
+            let seen = read(dir.path(), "keyway.log").matches("proxy is listening").count();
             if seen == runs { Ok(()) } else { Err(seen) }
         });
         stop(process);
@@ -158,13 +128,7 @@ fn two_proxies_on_one_port_are_one_too_many() {
     let server = RedisServer::start();
     let proxy = KeywayProxy::options().over([&server]).start();
     let output = Command::new(program())
-        .args([
-            "proxy",
-            "--listen",
-            &proxy.addr().to_string(),
-            "--admin",
-            "127.0.0.1:0",
-        ])
+        .args(["proxy", "--listen", &proxy.addr().to_string(), "--admin", "127.0.0.1:0"])
         .arg(server.addr().to_string())
         .current_dir(dir.path())
         .stdin(Stdio::null())
@@ -172,10 +136,8 @@ fn two_proxies_on_one_port_are_one_too_many() {
         .expect("start keyway");
     assert_eq!(output.status.code(), Some(1), "{}", output.status);
     let text = String::from_utf8_lossy(&output.stderr);
-    let expected = format!(
-        "listen for clients on `{}`: is another proxy running there?",
-        proxy.addr()
-    );
+    let expected =
+        format!("listen for clients on `{}`: is another proxy running there?", proxy.addr());
     assert!(text.contains(&expected), "{text}");
     assert_eq!(proxy.client().text(&["PING"]), "+PONG\r\n");
 }
@@ -197,20 +159,11 @@ fn settings_come_from_the_environment_and_flags_win() {
     let process = Process::spawn("keyway", &mut command).expect("start keyway");
     wait_text(dir.path(), "stderr", "proxy is listening");
     let log = read(dir.path(), "stderr");
-    let line = log
-        .lines()
-        .find(|line| line.contains("proxy is listening"))
-        .expect("the line");
+    let line = log.lines().find(|line| line.contains("proxy is listening")).expect("the line");
     let line: serde_json::Value = serde_json::from_str(line).expect("an object");
-    let addr = line["listen"]
-        .as_str()
-        .and_then(|addr| addr.parse().ok())
-        .expect("an address");
+    let addr = line["listen"].as_str().and_then(|addr| addr.parse().ok()).expect("an address");
     let mut client = RawClient::connect(addr);
-    assert_eq!(
-        client.text(&["PING"]),
-        "-NOAUTH Authentication required.\r\n"
-    );
+    assert_eq!(client.text(&["PING"]), "-NOAUTH Authentication required.\r\n");
     assert_eq!(client.text(&["AUTH", "secret"]), "+OK\r\n");
     assert!(!log.contains("secret"), "a password in the log");
     stop(process);
@@ -227,15 +180,9 @@ fn sigint_and_sigterm_under_load_answer_what_was_taken_and_exit_with_0() {
         let mut process = start(dir.path(), &["--log-format", "json", &addr]);
         wait_text(dir.path(), "stderr", "proxy is listening");
         let log = read(dir.path(), "stderr");
-        let line = log
-            .lines()
-            .find(|line| line.contains("proxy is listening"))
-            .expect("the line");
+        let line = log.lines().find(|line| line.contains("proxy is listening")).expect("the line");
         let line: serde_json::Value = serde_json::from_str(line).expect("an object");
-        let addr = line["listen"]
-            .as_str()
-            .and_then(|addr| addr.parse().ok())
-            .expect("an address");
+        let addr = line["listen"].as_str().and_then(|addr| addr.parse().ok()).expect("an address");
         let mut client = RawClient::connect(addr);
         client.send(encode(&["INCR", "counter"]).repeat(20_000));
         assert_eq!(client.read_reply(), b":1\r\n");
@@ -252,10 +199,7 @@ fn sigint_and_sigterm_under_load_answer_what_was_taken_and_exit_with_0() {
         assert!(status.success(), "{status}");
         // Whatever was executed was answered.
         let counter = server.client().text(&["GET", "counter"]);
-        assert_eq!(
-            counter,
-            format!("${}\r\n{last}\r\n", last.to_string().len())
-        );
+        assert_eq!(counter, format!("${}\r\n{last}\r\n", last.to_string().len()));
     }
 }
 

@@ -37,11 +37,7 @@ fn a_connection_that_the_server_closed_while_idle_is_replaced_unnoticed() {
     let mut control = groups.one.client();
     for round in 0..5 {
         for client in &mut clients {
-            assert_eq!(
-                client.text(&["SET", &key, "value"]),
-                "+OK\r\n",
-                "round {round}"
-            );
+            assert_eq!(client.text(&["SET", &key, "value"]), "+OK\r\n", "round {round}");
         }
         let before = connection_ids(&mut control);
         assert_eq!(before.len(), 2, "one connection per worker");
@@ -81,14 +77,9 @@ fn requests_that_were_never_written_are_sent_on_the_next_connection() {
     // Goal: only requests that the server may have seen are answered with an error. Method: the
     // server is frozen while 60 MB are sent to it, of which the sockets hold a few. When it thaws
     // it first closes the proxy's connections. Both ends of the count follow from that.
-    let mut groups = TwoGroups::with(
-        KeywayProxy::options()
-            .workers(1)
-            .allow_log("\"backend connection lost\""),
-    );
-    let keys: Vec<String> = (0..60)
-        .map(|number| Group::One.key(&format!("k{number}")))
-        .collect();
+    let mut groups =
+        TwoGroups::with(KeywayProxy::options().workers(1).allow_log("\"backend connection lost\""));
+    let keys: Vec<String> = (0..60).map(|number| Group::One.key(&format!("k{number}"))).collect();
     let mut client = groups.client();
     assert_eq!(client.text(&["GET", &keys[0]]), "$-1\r\n");
     let mut control = groups.one.client();
@@ -104,27 +95,14 @@ fn requests_that_were_never_written_are_sent_on_the_next_connection() {
     for key in &keys {
         let reply = client.read_reply();
         let is_kept = reply == b"+OK\r\n";
-        assert!(
-            is_kept || reply == LOST.as_bytes(),
-            "{key}: {}",
-            reply.escape_ascii()
-        );
-        assert!(
-            is_kept || kept == 0,
-            "{key} failed after later ones had not"
-        );
+        assert!(is_kept || reply == LOST.as_bytes(), "{key}: {}", reply.escape_ascii());
+        assert!(is_kept || kept == 0, "{key} failed after later ones had not");
         let is_there = control.text(&["EXISTS", key]);
         assert_eq!(is_there, format!(":{}\r\n", u8::from(is_kept)), "{key}");
         kept += usize::from(is_kept);
     }
-    assert!(
-        kept < keys.len(),
-        "nothing was written before the connection was lost"
-    );
-    assert!(
-        kept > keys.len() / 2,
-        "only {kept} of 60 requests were sent again"
-    );
+    assert!(kept < keys.len(), "nothing was written before the connection was lost");
+    assert!(kept > keys.len() / 2, "only {kept} of 60 requests were sent again");
 }
 
 #[test]
@@ -137,20 +115,14 @@ fn a_server_that_restarts_between_requests_is_found_again_soon() {
     let key = Group::Two.key("key");
     let mut client = groups.client();
     for round in 0..3 {
-        assert_eq!(
-            client.text(&["SET", &key, "value"]),
-            "+OK\r\n",
-            "round {round}"
-        );
+        assert_eq!(client.text(&["SET", &key, "value"]), "+OK\r\n", "round {round}");
         groups.two.restart();
-        wait_until(
-            "the server is used again",
-            Duration::from_secs(2),
-            || match client.text(&["GET", &key]) {
+        wait_until("the server is used again", Duration::from_secs(2), || {
+            match client.text(&["GET", &key]) {
                 seen if seen == "$-1\r\n" => Ok(()),
                 seen => Err(seen),
-            },
-        );
+            }
+        });
     }
     assert_eq!(groups.client().text(&["PING"]), "+PONG\r\n");
 }
@@ -189,11 +161,9 @@ fn idle_connections_are_kept_alive() {
         .start();
     assert_eq!(proxy.client().text(&["GET", "key"]), "$-1\r\n");
     // The first PING belongs to the handshake.
-    wait_until("two keepalives have come", DEADLINE, || {
-        match server.calls("ping") {
-            pings if pings >= 3 => Ok(()),
-            pings => Err(pings),
-        }
+    wait_until("two keepalives have come", DEADLINE, || match server.calls("ping") {
+        pings if pings >= 3 => Ok(()),
+        pings => Err(pings),
     });
     assert_eq!(proxy.client().text(&["GET", "key"]), "$-1\r\n");
 }
@@ -215,10 +185,7 @@ fn a_server_that_freezes_while_idle_is_noticed_by_the_keepalive() {
     assert_eq!(client.text(&["GET", &key]), "$-1\r\n");
     groups.one.freeze();
     groups.proxy.wait_logged("backend is down");
-    assert_eq!(
-        client.text(&["GET", &key]),
-        "-ERR backend is down, the request was not sent\r\n"
-    );
+    assert_eq!(client.text(&["GET", &key]), "-ERR backend is down, the request was not sent\r\n");
     groups.one.thaw();
     wait_reply(&groups.proxy, &["GET", &key], "$-1\r\n", DEADLINE);
 }

@@ -34,10 +34,7 @@ fn read(groups: &TwoGroups, group: Group, replica: &RedisServer) -> (u64, u64) {
         let value = client.text(&["GET", &group.key("key")]);
         assert_eq!(value, "$5\r\nvalue\r\n");
     }
-    (
-        groups.primary(group).calls("get") - before.0,
-        replica.calls("get") - before.1,
-    )
+    (groups.primary(group).calls("get") - before.0, replica.calls("get") - before.1)
 }
 
 /// Waits until the proxy's reads go to one of the servers alone: connections open in their time.
@@ -137,11 +134,7 @@ fn a_replica_that_dies_under_load_costs_no_read() {
                 while !is_over.load(Ordering::Relaxed) {
                     client.send(get.repeat(100));
                     let values = client.read_replies(100);
-                    assert!(
-                        values == b"$5\r\nvalue\r\n".repeat(100),
-                        "{}",
-                        values.escape_ascii()
-                    );
+                    assert!(values == b"$5\r\nvalue\r\n".repeat(100), "{}", values.escape_ascii());
                     pipelines.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -193,11 +186,9 @@ fn a_loading_replica_is_skipped_until_it_has_loaded() {
     control.command(&["REPLICAOF", "NO", "ONE"]);
     let port = groups.one.addr().port().to_string();
     control.command(&["REPLICAOF", "127.0.0.1", &port]);
-    wait_until("the replica loads", DEADLINE, || {
-        match replica.client().text(&["GET", "key"]) {
-            reply if reply.starts_with("-LOADING") => Ok(()),
-            reply => Err(reply),
-        }
+    wait_until("the replica loads", DEADLINE, || match replica.client().text(&["GET", "key"]) {
+        reply if reply.starts_with("-LOADING") => Ok(()),
+        reply => Err(reply),
     });
     let key = Group::One.key("key");
     wait_reply(&groups.proxy, &["GET", &key], "$5\r\nvalue\r\n", DEADLINE);

@@ -120,11 +120,7 @@ fn a_large_reply_that_breaks_off_closes_only_its_client() {
     let (_real, _proxy, [mut client, mut other]) = start(HALF, Then::Close);
     client.send(format!("GET {}\r\nPING\r\n", Group::One.key("key")));
     let read = client.read_to_close();
-    assert!(
-        HALF.starts_with(&read),
-        "more than the server has sent: {} bytes",
-        read.len()
-    );
+    assert!(HALF.starts_with(&read), "more than the server has sent: {} bytes", read.len());
     assert_eq!(other.text(&["PING"]), "+PONG\r\n");
     assert_eq!(other.text(&["GET", &Group::Two.key("key")]), "$-1\r\n");
 }
@@ -136,11 +132,9 @@ fn a_second_reply_to_one_request_goes_to_nobody() {
     let key = Group::One.key("key");
     for client in [&mut client, &mut other] {
         for _ in 0..5 {
-            let reply = wait_until("an answer", DEADLINE, || {
-                match client.text(&["GET", &key]) {
-                    down if down.starts_with("-ERR backend is down") => Err(down),
-                    reply => Ok(reply),
-                }
+            let reply = wait_until("an answer", DEADLINE, || match client.text(&["GET", &key]) {
+                down if down.starts_with("-ERR backend is down") => Err(down),
+                reply => Ok(reply),
             });
             assert_eq!(reply, "$5\r\nfirst\r\n");
             assert_eq!(client.text(&["ECHO", "own"]), "$3\r\nown\r\n");
@@ -170,12 +164,6 @@ fn a_server_that_speaks_no_redis_at_all_is_down() {
         "-ERR backend is down, the request was not sent\r\n"
     );
     proxy.wait_logged("backend is down");
-    let reason = proxy
-        .log()
-        .field_of("backend is down", "error")
-        .expect("a reason");
-    assert!(
-        reason.starts_with("does not speak the redis protocol"),
-        "{reason}"
-    );
+    let reason = proxy.log().field_of("backend is down", "error").expect("a reason");
+    assert!(reason.starts_with("does not speak the redis protocol"), "{reason}");
 }

@@ -79,9 +79,6 @@ pub(crate) fn header(out: &mut Vec<u8>, kind: u8, count: usize) {
 /// the text pass as a reply of its own.
 pub(crate) fn single_line(out: &mut Vec<u8>, text: &str) {
     let is_break = |byte: u8| byte == b'\r' || byte == b'\n';
-    out.extend(
-        text.bytes()
-            .map(|byte| if is_break(byte) { b' ' } else { byte }),
-    );
+    out.extend(text.bytes().map(|byte| if is_break(byte) { b' ' } else { byte }));
     out.extend_from_slice(CRLF);
 }

@@ -39,10 +39,7 @@ pub(crate) fn header(line: &[u8]) -> Header {
             if digit <= 9 && index < DIGITS_SAFE {
                 value = value * 10 + i64::from(digit);
             } else if line.get(index..index + 2) == Some(b"\r\n") {
-                return Header::Number {
-                    value,
-                    len: index + 2,
-                };
+                return Header::Number { value, len: index + 2 };
             } else {
                 break;
             }
@@ -55,23 +52,13 @@ pub(crate) fn header(line: &[u8]) -> Header {
 #[cold]
 fn header_of_any_form(line: &[u8]) -> Header {
     let is_number_byte = |byte: &u8| byte.is_ascii_digit() || *byte == b'-';
-    let end = line
-        .iter()
-        .take(NUMBER_BYTES_MAX + 1)
-        .position(|byte| !is_number_byte(byte));
+    let end = line.iter().take(NUMBER_BYTES_MAX + 1).position(|byte| !is_number_byte(byte));
     let Some(end) = end else {
-        return if line.len() > NUMBER_BYTES_MAX {
-            Header::TooLong
-        } else {
-            Header::Incomplete
-        };
+        return if line.len() > NUMBER_BYTES_MAX { Header::TooLong } else { Header::Incomplete };
     };
     match line.get(end..) {
         Some([b'\r', b'\n', ..]) => match line.get(..end).and_then(parse) {
-            Some(value) => Header::Number {
-                value,
-                len: end + 2,
-            },
+            Some(value) => Header::Number { value, len: end + 2 },
             None => Header::Invalid,
         },
         Some([b'\r']) => Header::Incomplete,
@@ -99,11 +86,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<i64> {
         // Built downwards: the negative range reaches one further than the positive one.
         value = value.checked_mul(10)?.checked_sub(digit)?;
     }
-    if is_negative {
-        Some(value)
-    } else {
-        value.checked_neg()
-    }
+    if is_negative { Some(value) } else { value.checked_neg() }
 }
 
 /// Appends `value` in decimal.

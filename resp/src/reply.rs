@@ -101,11 +101,7 @@ impl ReplyFramer {
     }
 
     fn scan_any(&mut self, buf: &[u8]) -> Result<ReplyScan, ReplyError> {
-        let mut due = if self.is_between_replies() {
-            1
-        } else {
-            self.due
-        };
+        let mut due = if self.is_between_replies() { 1 } else { self.due };
         let mut position = 0;
         if self.body > 0 {
             position = self.skip_body(buf)?;
@@ -126,9 +122,7 @@ impl ReplyFramer {
                 }
                 Item::Attribute { len, count } => {
                     position += len;
-                    due = due
-                        .checked_add(count + 1)
-                        .ok_or(ReplyError::TooManyElements)?;
+                    due = due.checked_add(count + 1).ok_or(ReplyError::TooManyElements)?;
                 }
                 Item::Incomplete => {
                     due += 1;
@@ -137,27 +131,18 @@ impl ReplyFramer {
             }
         }
         // A reply of which nothing was taken has not begun: the same bytes come again.
-        self.due = if position == 0 && self.is_between_replies() {
-            0
-        } else {
-            due
-        };
+        self.due = if position == 0 && self.is_between_replies() { 0 } else { due };
         if due == 0 && self.body == 0 {
             return Ok(ReplyScan::Complete { len: position });
         }
-        Ok(ReplyScan::Partial {
-            len: position,
-            missing: self.body.max(1),
-        })
+        Ok(ReplyScan::Partial { len: position, missing: self.body.max(1) })
     }
 
     /// Passes over what `buf` holds of the current bulk, and returns how much that is.
     fn skip_body(&mut self, buf: &[u8]) -> Result<usize, ReplyError> {
         let taken = self.body.min(buf.len());
         // Of the CRLF, one byte may have been seen by an earlier call.
-        let line_end = b"\r\n"
-            .get(2usize.saturating_sub(self.body)..)
-            .unwrap_or_default();
+        let line_end = b"\r\n".get(2usize.saturating_sub(self.body)..).unwrap_or_default();
         let content = self.body - line_end.len();
         let seen = buf.get(content..taken).unwrap_or_default();
         if !line_end.starts_with(seen) {
@@ -247,14 +232,8 @@ fn counted(kind: u8, rest: &[u8]) -> Result<Item, ReplyError> {
         return Err(ReplyError::TooManyElements);
     }
     Ok(match kind {
-        b'%' => Item::Aggregate {
-            len,
-            count: 2 * count,
-        },
-        b'|' => Item::Attribute {
-            len,
-            count: 2 * count,
-        },
+        b'%' => Item::Aggregate { len, count: 2 * count },
+        b'|' => Item::Attribute { len, count: 2 * count },
         _ => Item::Aggregate { len, count },
     })
 }
@@ -262,21 +241,14 @@ fn counted(kind: u8, rest: &[u8]) -> Result<Item, ReplyError> {
 /// A complete reply without the attributes before it, which say nothing about its type.
 #[inline]
 fn without_attributes(reply: &[u8]) -> &[u8] {
-    if reply.first() == Some(&b'|') {
-        skip_attributes(reply)
-    } else {
-        reply
-    }
+    if reply.first() == Some(&b'|') { skip_attributes(reply) } else { reply }
 }
 
 #[cold]
 fn skip_attributes(mut reply: &[u8]) -> &[u8] {
     while let Ok(Item::Attribute { len, count }) = header(reply) {
         let rest = reply.get(len..).unwrap_or_default();
-        let mut attribute = Elements {
-            rest,
-            remaining: usize::try_from(count).unwrap_or(0),
-        };
+        let mut attribute = Elements { rest, remaining: usize::try_from(count).unwrap_or(0) };
         if attribute.by_ref().any(|element| element.is_err()) {
             return &[];
         }
@@ -358,11 +330,7 @@ impl<'a> Iterator for Elements<'a> {
 /// The value of one complete integer reply; `None` for any other reply.
 #[must_use]
 pub fn integer(reply: &[u8]) -> Option<i64> {
-    number::parse(
-        without_attributes(reply)
-            .strip_prefix(b":")?
-            .strip_suffix(b"\r\n")?,
-    )
+    number::parse(without_attributes(reply).strip_prefix(b":")?.strip_suffix(b"\r\n")?)
 }
 
 /// Says whether a reply is an error, of RESP2 or RESP3.

@@ -74,19 +74,14 @@ impl Span {
     #[must_use]
     #[inline]
     pub fn of(self, request: &[u8]) -> &[u8] {
-        request
-            .get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        request.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     #[inline]
     fn new(start: usize, end: usize) -> Self {
         // `request_bytes_max` keeps every offset within u32, see `RequestFramer::new`.
         let offset = |position| u32::try_from(position).unwrap_or(u32::MAX);
-        Self {
-            start: offset(start),
-            end: offset(end),
-        }
+        Self { start: offset(start), end: offset(end) }
     }
 }
 
@@ -149,13 +144,7 @@ impl RequestFramer {
     pub fn new(limits: RequestLimits) -> Self {
         let span_max = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
         let request_bytes_max = limits.request_bytes_max.min(span_max);
-        Self {
-            limits: RequestLimits {
-                request_bytes_max,
-                ..limits
-            },
-            progress: None,
-        }
+        Self { limits: RequestLimits { request_bytes_max, ..limits }, progress: None }
     }
 
     /// Finds the request at the start of `buf`.
@@ -208,11 +197,7 @@ impl RequestFramer {
                 Argument::Incomplete { missing } => {
                     if args.len() >= ARGS_WORTH_KEEPING {
                         let spans = std::mem::take(args);
-                        self.progress = Some(Box::new(Progress {
-                            position,
-                            remaining,
-                            spans,
-                        }));
+                        self.progress = Some(Box::new(Progress { position, remaining, spans }));
                     }
                     return Ok(Framed::Incomplete { missing });
                 }
@@ -239,10 +224,7 @@ impl RequestFramer {
                 return Err(ProtocolError::InlineTooLong);
             }
             if window.len() >= INLINE_BYTES_WORTH_KEEPING {
-                let progress = Progress {
-                    position: window.len(),
-                    ..Progress::default()
-                };
+                let progress = Progress { position: window.len(), ..Progress::default() };
                 self.progress = Some(Box::new(progress));
             }
             return Ok(Framed::Incomplete { missing: 1 });
@@ -297,8 +279,6 @@ fn argument(
     match buf.get(end..next) {
         Some(b"\r\n") => Ok(Argument::Present { start, end }),
         Some(_) => Err(ProtocolError::BulkNotTerminated),
-        None => Ok(Argument::Incomplete {
-            missing: next - buf.len(),
-        }),
+        None => Ok(Argument::Incomplete { missing: next - buf.len() }),
     }
 }

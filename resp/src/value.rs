@@ -74,9 +74,7 @@ impl Value {
         let ReplyScan::Complete { len } = ReplyFramer::default().scan(bytes)? else {
             return Ok(None);
         };
-        let mut reader = Reader {
-            rest: bytes.get(..len).unwrap_or_default(),
-        };
+        let mut reader = Reader { rest: bytes.get(..len).unwrap_or_default() };
         let value = reader.value(0)?;
         Ok(Some((value, len)))
     }
@@ -170,11 +168,7 @@ impl<'a> Reader<'a> {
         if depth > NESTING_MAX {
             return Err(ReplyError::TooDeep(NESTING_MAX));
         }
-        let kind = self
-            .take(1)?
-            .first()
-            .copied()
-            .ok_or(ReplyError::Incomplete)?;
+        let kind = self.take(1)?.first().copied().ok_or(ReplyError::Incomplete)?;
         match kind {
             b'+' => Ok(Value::Simple(lossy(self.line()?))),
             b'-' => Ok(Value::Error(lossy(self.line()?))),
@@ -203,11 +197,7 @@ impl<'a> Reader<'a> {
     fn map(&mut self, depth: usize) -> Result<Value, ReplyError> {
         let count = self.count(b'%')?.ok_or(ReplyError::InvalidLength(b'%'))?;
         let pair = |reader: &mut Self| Ok((reader.value(depth + 1)?, reader.value(depth + 1)?));
-        Ok(Value::Map(
-            (0..count)
-                .map(|_| pair(self))
-                .collect::<Result<_, ReplyError>>()?,
-        ))
+        Ok(Value::Map((0..count).map(|_| pair(self)).collect::<Result<_, ReplyError>>()?))
     }
 
     fn items_of(&mut self, kind: u8, depth: usize) -> Result<Vec<Value>, ReplyError> {
@@ -232,9 +222,7 @@ impl<'a> Reader<'a> {
         self.take(len)?;
         match value {
             -1 => Ok(None),
-            _ => usize::try_from(value)
-                .map(Some)
-                .map_err(|_| ReplyError::InvalidLength(kind)),
+            _ => usize::try_from(value).map(Some).map_err(|_| ReplyError::InvalidLength(kind)),
         }
     }
 
@@ -250,10 +238,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], ReplyError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(len)
-            .ok_or(ReplyError::Incomplete)?;
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(ReplyError::Incomplete)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -280,10 +265,9 @@ fn scalar(kind: u8, line: &[u8]) -> Result<Value, ReplyError> {
 
 fn verbatim(blob: &[u8]) -> Result<Value, ReplyError> {
     match blob {
-        [a, b, c, b':', text @ ..] => Ok(Value::Verbatim {
-            format: [*a, *b, *c],
-            text: text.to_vec(),
-        }),
+        [a, b, c, b':', text @ ..] => {
+            Ok(Value::Verbatim { format: [*a, *b, *c], text: text.to_vec() })
+        }
         _ => Err(ReplyError::Malformed(b'=')),
     }
 }
@@ -294,11 +278,7 @@ fn lossy(bytes: &[u8]) -> String {
 
 /// The text of a double as RESP3 writes it.
 fn double_text(value: f64) -> String {
-    if value.is_nan() {
-        "nan".to_owned()
-    } else {
-        value.to_string()
-    }
+    if value.is_nan() { "nan".to_owned() } else { value.to_string() }
 }
 
 fn encode_line(out: &mut Vec<u8>, kind: u8, text: &str) {

@@ -24,18 +24,13 @@ impl BackendAddr {
     #[must_use]
     pub fn host(&self) -> &str {
         let host = self.0.rsplit_once(':').map_or(&*self.0, |(host, _)| host);
-        host.strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'))
-            .unwrap_or(host)
+        host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host)
     }
 
     /// The port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.0
-            .rsplit_once(':')
-            .and_then(|(_, port)| port.parse().ok())
-            .unwrap_or(0)
+        self.0.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0)
     }
 }
 
@@ -43,15 +38,11 @@ impl FromStr for BackendAddr {
     type Err = RoutingError;
 
     fn from_str(text: &str) -> Result<Self, RoutingError> {
-        let refused = || RoutingError::Address {
-            text: text.to_owned(),
-        };
+        let refused = || RoutingError::Address { text: text.to_owned() };
         let (host, port) = text.rsplit_once(':').ok_or_else(refused)?;
         let is_bracketed = host.starts_with('[') && host.ends_with(']') && host.len() > 2;
         let is_plain = !host.is_empty() && !host.contains([':', '[', ']']);
-        let is_clean = host
-            .chars()
-            .all(|c| c.is_ascii_graphic() && !matches!(c, '@' | '/'));
+        let is_clean = host.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '@' | '/'));
         let is_port = port.parse::<u16>().is_ok_and(|port| port > 0)
             && port.bytes().all(|b| b.is_ascii_digit());
         if is_port && is_clean && (is_bracketed || is_plain) {
@@ -93,26 +84,10 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in [
-            "",
-            ":",
-            "host",
-            "host:",
-            ":6379",
-            "host:0",
-            "host:65536",
-            "host:+1",
-        ] {
+        for text in ["", ":", "host", "host:", ":6379", "host:0", "host:65536", "host:+1"] {
             check(text, None);
         }
-        for text in [
-            "::1:6379",
-            "[]:6379",
-            "[::1]",
-            "a b:1",
-            "user@host:1",
-            "a/b:1",
-        ] {
+        for text in ["::1:6379", "[]:6379", "[::1]", "a b:1", "user@host:1", "a/b:1"] {
             check(text, None);
         }
     }

@@ -20,11 +20,7 @@ impl SlotId {
     /// The slot with this number, or `None` when there is no such slot.
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {
-        if number < SLOTS_U16 {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number < SLOTS_U16 { Some(Self(number)) } else { None }
     }
 
     /// The number of the slot, below [`SLOTS`].

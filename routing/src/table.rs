@@ -30,11 +30,7 @@ impl SlotAssignment {
     /// A slot served by one primary alone.
     #[must_use]
     pub fn primary_only(primary: BackendAddr, group: u32) -> Self {
-        Self {
-            primary: Some(primary),
-            group,
-            ..Self::default()
-        }
+        Self { primary: Some(primary), group, ..Self::default() }
     }
 
     /// True when no request to the slot can be served.
@@ -55,10 +51,7 @@ impl SlotTable {
     /// A table in which every slot is offline, at epoch 0.
     #[must_use]
     pub fn offline() -> Self {
-        Self {
-            epoch: 0,
-            entries: vec![SlotAssignment::default(); SLOTS],
-        }
+        Self { epoch: 0, entries: vec![SlotAssignment::default(); SLOTS] }
     }
 
     /// A table with the slots spread evenly, in contiguous ranges, over primaries. Groups are
@@ -75,11 +68,7 @@ impl SlotTable {
             let index = slot * primaries.len() / SLOTS;
             let primary = primaries.get(index).cloned();
             let group = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            entries.push(SlotAssignment {
-                primary,
-                group,
-                ..SlotAssignment::default()
-            });
+            entries.push(SlotAssignment { primary, group, ..SlotAssignment::default() });
         }
         Ok(Self { epoch: 1, entries })
     }
@@ -113,10 +102,7 @@ impl SlotTable {
         changes: impl IntoIterator<Item = (SlotId, SlotAssignment)>,
     ) -> Result<(), RoutingError> {
         if epoch <= self.epoch {
-            return Err(RoutingError::StaleEpoch {
-                given: epoch,
-                current: self.epoch,
-            });
+            return Err(RoutingError::StaleEpoch { given: epoch, current: self.epoch });
         }
         for (slot, assignment) in changes {
             if let Some(entry) = self.entries.get_mut(slot.index()) {

@@ -13,9 +13,7 @@ use crate::settings;
 pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     let (name, text) = if file == Path::new("-") {
         let mut text = String::new();
-        io::stdin()
-            .read_to_string(&mut text)
-            .context("read standard input")?;
+        io::stdin().read_to_string(&mut text).context("read standard input")?;
         ("<stdin>".to_owned(), text)
     } else {
         (file.display().to_string(), settings::read(file)?)

@@ -16,11 +16,7 @@ pub(crate) fn run(args: &ProxyArgs) -> Result<(), Failure> {
     let Loaded { config, warnings } = settings::load(args)?;
     let slots = slots::load(args, &config)?;
     // Declared before what logs, hence dropped after it: the last lines are still written.
-    let Log {
-        logger: log,
-        level,
-        _guard,
-    } = logging::start(&config)?;
+    let Log { logger: log, level, _guard } = logging::start(&config)?;
     for warning in &warnings {
         warn!(log, "configuration"; "problem" => %warning.text, "place" => %warning.origin);
     }
@@ -32,9 +28,6 @@ pub(crate) fn run(args: &ProxyArgs) -> Result<(), Failure> {
 
 fn notify_of_ignored_flags(args: &ProxyArgs, log: &Logger) {
     if args.max_ncpu.is_some() {
-        warn!(
-            log,
-            "--max-ncpu is ignored: the number of workers does not change, set --workers"
-        );
+        warn!(log, "--max-ncpu is ignored: the number of workers does not change, set --workers");
     }
 }

@@ -87,10 +87,7 @@ pub(crate) async fn advertised(
         return Ok(format!("{hostname}:{}", local.port()));
     }
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let reachable = interfaces
-        .iter()
-        .map(if_addrs::Interface::ip)
-        .find(is_global_unicast);
+    let reachable = interfaces.iter().map(if_addrs::Interface::ip).find(is_global_unicast);
     Ok(match reachable {
         Some(ip) => SocketAddr::new(ip, local.port()).to_string(),
         // No network at all: the name is the better guess, since `0.0.0.0` is surely wrong.
@@ -105,11 +102,7 @@ async fn check_given(key: &'static str, given: &str) -> Result<(), AddressError>
     let first = match resolved {
         Ok(mut addrs) => addrs.next(),
         Err(error) => {
-            return Err(AddressError::Unresolved {
-                key,
-                text: text(),
-                error,
-            });
+            return Err(AddressError::Unresolved { key, text: text(), error });
         }
     };
     match first {
@@ -123,9 +116,7 @@ async fn leads_here(hostname: &str, port: u16) -> bool {
         return false;
     }
     match timeout(OWN_NAME_TIMEOUT, lookup_host((hostname, port))).await {
-        Ok(Ok(mut addrs)) => addrs
-            .next()
-            .is_some_and(|addr| is_global_unicast(&addr.ip())),
+        Ok(Ok(mut addrs)) => addrs.next().is_some_and(|addr| is_global_unicast(&addr.ip())),
         Ok(Err(_)) | Err(_) => false,
     }
 }
@@ -159,36 +150,19 @@ mod tests {
 
     fn told(given: &str, local: &str, hostname: &str) -> Result<String, String> {
         let told = advertised("host_admin", given, local.parse().unwrap(), hostname);
-        actix_rt::System::new()
-            .block_on(told)
-            .map_err(|error| error.to_string())
+        actix_rt::System::new().block_on(told).map_err(|error| error.to_string())
     }
 
     #[test]
     fn the_address_told_to_others_is_never_unspecified() {
         let own = told("", "0.0.0.0:11080", "no such host name").unwrap();
-        assert!(
-            !own.starts_with("0.0.0.0") && own.ends_with(":11080"),
-            "{own}"
-        );
-        assert_eq!(
-            told("", "127.0.0.1:11080", "name").unwrap(),
-            "127.0.0.1:11080"
-        );
-        assert_eq!(
-            told("127.0.0.2:1", "0.0.0.0:11080", "name").unwrap(),
-            "127.0.0.2:1"
-        );
+        assert!(!own.starts_with("0.0.0.0") && own.ends_with(":11080"), "{own}");
+        assert_eq!(told("", "127.0.0.1:11080", "name").unwrap(), "127.0.0.1:11080");
+        assert_eq!(told("127.0.0.2:1", "0.0.0.0:11080", "name").unwrap(), "127.0.0.2:1");
         let error = told("0.0.0.0:1", "0.0.0.0:11080", "name").unwrap_err();
-        assert_eq!(
-            error,
-            "`host_admin` is `0.0.0.0:1`, which is no address of one machine"
-        );
+        assert_eq!(error, "`host_admin` is `0.0.0.0:1`, which is no address of one machine");
         let error = told("host.invalid:1", "0.0.0.0:11080", "name").unwrap_err();
-        assert!(
-            error.starts_with("`host_admin` is `host.invalid:1`, which does not"),
-            "{error}"
-        );
+        assert!(error.starts_with("`host_admin` is `host.invalid:1`, which does not"), "{error}");
     }
 
     #[test]

@@ -63,10 +63,7 @@ fn mac_addresses_in(folder: &Path) -> Vec<String> {
 /// Compares a secret with what somebody sent, in a time that does not tell how much of it is right.
 pub(crate) fn is_same(secret: &Secret, given: &str) -> bool {
     let secret = secret.expose();
-    let difference = secret
-        .bytes()
-        .zip(given.bytes())
-        .fold(0, |seen, (a, b)| seen | (a ^ b));
+    let difference = secret.bytes().zip(given.bytes()).fold(0, |seen, (a, b)| seen | (a ^ b));
     secret.len() == given.len() && difference == 0
 }
 

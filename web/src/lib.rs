@@ -136,24 +136,12 @@ fn routes(app: &mut web::ServiceConfig) {
         .route("/api/proxy/stats/{xauth}/{flags}", get().to(pages::stats))
         .route("/api/proxy/slots/{xauth}", get().to(pages::slots))
         .route("/api/proxy/start/{xauth}", put().to(orders::start))
-        .route(
-            "/api/proxy/stats/reset/{xauth}",
-            put().to(orders::reset_stats),
-        )
+        .route("/api/proxy/stats/reset/{xauth}", put().to(orders::reset_stats))
         .route("/api/proxy/forcegc/{xauth}", put().to(orders::force_gc))
         .route("/api/proxy/shutdown/{xauth}", put().to(orders::shut_down))
-        .route(
-            "/api/proxy/loglevel/{xauth}/{level}",
-            put().to(orders::set_log_level),
-        )
+        .route("/api/proxy/loglevel/{xauth}/{level}", put().to(orders::set_log_level))
         .route("/api/proxy/fillslots/{xauth}", put().to(orders::fill_slots))
-        .route(
-            "/api/proxy/sentinels/{xauth}",
-            put().to(orders::set_sentinels),
-        )
-        .route(
-            "/api/proxy/sentinels/{xauth}/rewatch",
-            put().to(orders::rewatch_sentinels),
-        )
+        .route("/api/proxy/sentinels/{xauth}", put().to(orders::set_sentinels))
+        .route("/api/proxy/sentinels/{xauth}/rewatch", put().to(orders::rewatch_sentinels))
         .default_service(web::to(pages::not_found));
 }

@@ -52,7 +52,36 @@ struct Counts {
     errors: u64,
     sessions: u64,
     /// By `CommandId`.
-    commands: Vec<u64>,
+    commands: Vec<CommandCounts>,
+}
+
+/// Counts of one command.
+#[derive(Clone, Copy, Debug, Default)]
+struct CommandCounts {
+    calls: u64,
+    latency_us: u64,
+    errors: u64,
+}
+
+impl CommandCounts {
+    fn sum(shared: &Shared, index: usize) -> Self {
+        let mut sum = Self::default();
+        let workers = shared.counters.iter().filter_map(|worker| worker.commands.get(index));
+        for command in workers {
+            sum.calls += command.calls.value();
+            sum.latency_us += command.latency_us.value();
+            sum.errors += command.errors.value();
+        }
+        sum
+    }
+
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(earlier.calls),
+            latency_us: self.latency_us.saturating_sub(earlier.latency_us),
+            errors: self.errors.saturating_sub(earlier.errors),
+        }
+    }
 }
 
 impl Counts {
@@ -69,7 +98,7 @@ impl Counts {
             errors: failures + errors,
             sessions: sum(|counters| &counters.clients_total),
             commands: (0..shared.commands.len())
-                .map(|index| shared.sum(|c| c.commands.get(index).map_or(0, Counter::value)))
+                .map(|index| CommandCounts::sum(shared, index))
                 .collect(),
         }
     }
@@ -107,13 +136,7 @@ impl MeterActor {
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Self {
         let last = Sample::now(&shared);
-        Self {
-            shared,
-            baseline: Counts::default(),
-            last,
-            qps: 0,
-            cpu: 0.0,
-        }
+        Self { shared, baseline: Counts::default(), last, qps: 0, cpu: 0.0 }
     }
 
     #[expect(
@@ -150,15 +173,9 @@ impl MeterActor {
             ops: Ops {
                 total: since(counts.requests, self.baseline.requests),
                 fails: since(counts.fails, self.baseline.fails),
-                redis: RedisErrors {
-                    errors: since(counts.errors, self.baseline.errors),
-                },
+                redis: RedisErrors { errors: since(counts.errors, self.baseline.errors) },
                 qps: self.qps,
-                cmd: if flags.has_commands() {
-                    self.commands(&counts)
-                } else {
-                    Vec::new()
-                },
+                cmd: if flags.has_commands() { self.commands(&counts) } else { Vec::new() },
             },
             // A client is alive before it is counted: never fewer in all than now.
             sessions: Sessions {
@@ -171,9 +188,7 @@ impl MeterActor {
                 mem: usage.unwrap_or_default().vm_rss,
                 raw: usage,
             },
-            backend: BackendPolicy {
-                primary_only: self.shared.settings.is_primary_only,
-            },
+            backend: BackendPolicy { primary_only: self.shared.settings.is_primary_only },
             runtime: flags.has_runtime().then(runtime),
         }
     }
@@ -182,24 +197,25 @@ impl MeterActor {
     fn commands(&self, counts: &Counts) -> Vec<CommandOps> {
         let named = self.shared.commands.commands().filter_map(|command| {
             let index = command.id().index();
-            let of = |counts: &Counts| counts.commands.get(index).copied().unwrap_or(0);
-            let calls = of(counts).saturating_sub(of(&self.baseline));
-            let opstr = command.name().to_ascii_uppercase();
+            let of = |counts: &Counts| counts.commands.get(index).copied().unwrap_or_default();
+            let CommandCounts { calls, latency_us, errors } = of(counts).since(of(&self.baseline));
             (calls > 0).then(|| CommandOps {
-                opstr,
+                opstr: command.name().to_ascii_uppercase(),
                 calls,
+                usecs: latency_us,
+                usecs_percall: latency_us / calls,
+                redis_errtype: errors,
                 ..CommandOps::default()
             })
         });
         let mut ops: Vec<CommandOps> = named.collect();
-        let unnamed =
-            |counts: &Counts| counts.requests.saturating_sub(counts.commands.iter().sum());
+        let unnamed = |counts: &Counts| {
+            let named: u64 = counts.commands.iter().map(|command| command.calls).sum();
+            counts.requests.saturating_sub(named)
+        };
         let calls = unnamed(counts).saturating_sub(unnamed(&self.baseline));
         if calls > 0 {
-            ops.push(CommandOps {
-                calls,
-                ..CommandOps::default()
-            });
+            ops.push(CommandOps { calls, ..CommandOps::default() });
         }
         ops.sort_unstable_by(|a, b| a.opstr.cmp(&b.opstr));
         ops

@@ -64,14 +64,9 @@ impl Identity {
         );
         let system = rustix::system::uname();
         let hostname = system.nodename().to_string_lossy().into_owned();
-        let sys = [
-            system.sysname(),
-            system.nodename(),
-            system.release(),
-            system.version(),
-        ]
-        .map(|part| part.to_string_lossy())
-        .join(" ");
+        let sys = [system.sysname(), system.nodename(), system.release(), system.version()]
+            .map(|part| part.to_string_lossy())
+            .join(" ");
         let xauth = auth::proxy_xauth(&config.product_name, &config.product_auth, &token);
         let host = &config.host_admin;
         let admin_addr = addresses::advertised("host_admin", host, admin, &hostname).await?;
@@ -85,10 +80,7 @@ impl Identity {
             proxy_addr,
             product_name: config.product_name.clone(),
             pid: std::process::id(),
-            pwd: std::env::current_dir()
-                .unwrap_or_default()
-                .display()
-                .to_string(),
+            pwd: std::env::current_dir().unwrap_or_default().display().to_string(),
             sys: format!("{sys} {}", system.machine().to_string_lossy()),
             hostname,
             datacenter: config.proxy_datacenter.clone(),

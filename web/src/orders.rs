@@ -45,12 +45,7 @@ pub(crate) async fn start(request: HttpRequest, admin: AdminData) -> Answer {
 /// `PUT stats/reset`: counts begin at zero.
 pub(crate) async fn reset_stats(request: HttpRequest, admin: AdminData) -> Answer {
     accept(&request, &admin, "stats/reset")?;
-    admin
-        .meter
-        .send(ResetStats)
-        .timeout(ACTOR_TIMEOUT)
-        .await
-        .map_err(no_answer)?;
+    admin.meter.send(ResetStats).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)?;
     Ok(reply::ok())
 }
 
@@ -93,11 +88,7 @@ pub(crate) async fn fill_slots(request: HttpRequest, admin: AdminData, body: Pay
     if changes.is_empty() {
         return Ok(reply::ok());
     }
-    let filled = admin
-        .topology
-        .send(FillSlots { changes })
-        .timeout(FILL_ANSWER_TIMEOUT)
-        .await;
+    let filled = admin.topology.send(FillSlots { changes }).timeout(FILL_ANSWER_TIMEOUT).await;
     let filled = filled.map_err(|_| {
         Refusal::new("other changes of slots take too long, this one may still take effect")
     })?;
@@ -111,9 +102,7 @@ pub(crate) async fn set_sentinels(request: HttpRequest, admin: AdminData, body: 
     if sentinels(&body)?.is_empty() {
         Ok(reply::ok())
     } else {
-        Err(Refusal::new(
-            "sentinels are not supported by this version yet",
-        ))
+        Err(Refusal::new("sentinels are not supported by this version yet"))
     }
 }
 
@@ -137,10 +126,7 @@ fn accept(request: &HttpRequest, admin: &Admin, order: &'static str) -> Result<(
 
 async fn read(request: &HttpRequest, body: Payload) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::new(format!("the body has more than {BODY_BYTES_MAX} bytes"));
-    let length = request
-        .headers()
-        .get("content-length")
-        .and_then(|value| value.to_str().ok());
+    let length = request.headers().get("content-length").and_then(|value| value.to_str().ok());
     let length = length.and_then(|text| text.parse::<usize>().ok());
     if length.is_some_and(|length| length > BODY_BYTES_MAX) {
         return Err(too_large());
@@ -149,9 +135,7 @@ async fn read(request: &HttpRequest, body: Payload) -> Result<Bytes, Refusal> {
         Ok(Ok(Ok(body))) => Ok(body),
         Ok(Ok(Err(_))) => Err(Refusal::new("the body cannot be read")),
         Ok(Err(_)) => Err(too_large()),
-        Err(_) => Err(Refusal::new(format!(
-            "the body did not arrive within {BODY_TIMEOUT:?}"
-        ))),
+        Err(_) => Err(Refusal::new(format!("the body did not arrive within {BODY_TIMEOUT:?}"))),
     }
 }
 
@@ -159,9 +143,7 @@ async fn read(request: &HttpRequest, body: Payload) -> Result<Bytes, Refusal> {
 fn sentinels(body: &[u8]) -> Result<Vec<String>, Refusal> {
     let wrong = |error: serde_json::Error| Refusal::new(format!("body: {error}"));
     let order: Map<String, Value> = serde_json::from_slice(body).map_err(wrong)?;
-    let servers = order
-        .into_iter()
-        .find(|(key, _)| key.eq_ignore_ascii_case("servers"));
+    let servers = order.into_iter().find(|(key, _)| key.eq_ignore_ascii_case("servers"));
     match servers {
         Some((_, servers)) => serde_json::from_value(servers).map_err(wrong),
         None => Ok(Vec::new()),
@@ -178,9 +160,8 @@ mod tests {
 
     fn check(body: &str, expected: Option<&[&str]>) {
         let servers = sentinels(body.as_bytes()).ok();
-        let servers: Option<Vec<&str>> = servers
-            .as_ref()
-            .map(|servers| servers.iter().map(String::as_str).collect());
+        let servers: Option<Vec<&str>> =
+            servers.as_ref().map(|servers| servers.iter().map(String::as_str).collect());
         assert_eq!(servers.as_deref(), expected, "{body}");
     }
 
@@ -193,15 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_no_order_of_sentinels_is_refused() {
-        for body in [
-            "",
-            "null",
-            "[]",
-            "{",
-            r#"{"servers":"h:1"}"#,
-            r#"{"servers":[1]}"#,
-            "{} x",
-        ] {
+        for body in ["", "null", "[]", "{", r#"{"servers":"h:1"}"#, r#"{"servers":[1]}"#, "{} x"] {
             check(body, None);
         }
     }

@@ -48,10 +48,7 @@ struct Readiness {
 pub(crate) async fn readyz(admin: AdminData) -> Answer {
     let table = slot_table(&admin).await?;
     let count = |of: fn(&routing::SlotAssignment) -> bool| {
-        table
-            .assignments()
-            .filter(|(_, assignment)| of(assignment))
-            .count()
+        table.assignments().filter(|(_, assignment)| of(assignment)).count()
     };
     let readiness = Readiness {
         online: admin.shared.lifecycle.is_online(),
@@ -59,11 +56,7 @@ pub(crate) async fn readyz(admin: AdminData) -> Answer {
         slots_locked: count(|assignment| assignment.is_locked && !assignment.is_offline()),
     };
     let is_ready = readiness.online && readiness.slots_offline == 0 && readiness.slots_locked == 0;
-    let status = if is_ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(reply::json_with(status, &readiness))
 }
 
@@ -73,14 +66,8 @@ pub(crate) async fn keyway_stats(request: HttpRequest, admin: AdminData) -> Answ
         return Ok(unauthorized());
     }
     // A busy worker is left out after a second, hence longer than other questions.
-    let answer = admin
-        .stats
-        .send(QueryOverview)
-        .timeout(ACTOR_TIMEOUT * 3)
-        .await;
-    answer
-        .map(|overview| reply::json(&overview))
-        .map_err(no_answer)
+    let answer = admin.stats.send(QueryOverview).timeout(ACTOR_TIMEOUT * 3).await;
+    answer.map(|overview| reply::json(&overview)).map_err(no_answer)
 }
 
 /// `/proxy`: everything in one.
@@ -153,28 +140,15 @@ fn parse_flags(text: &str) -> Result<Flags, Refusal> {
 
 async fn slots_json(admin: &Admin) -> Answer {
     let table = slot_table(admin).await?;
-    Ok(reply::json(&forms::report(
-        &table,
-        admin.shared.settings.is_primary_only,
-    )))
+    Ok(reply::json(&forms::report(&table, admin.shared.settings.is_primary_only)))
 }
 
 async fn slot_table(admin: &Admin) -> Result<SlotTable, Refusal> {
-    admin
-        .topology
-        .send(QuerySlots)
-        .timeout(ACTOR_TIMEOUT)
-        .await
-        .map_err(no_answer)
+    admin.topology.send(QuerySlots).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)
 }
 
 async fn current_stats(admin: &Admin, flags: Flags) -> Result<Stats, Refusal> {
-    admin
-        .meter
-        .send(QueryStats { flags })
-        .timeout(ACTOR_TIMEOUT)
-        .await
-        .map_err(no_answer)
+    admin.meter.send(QueryStats { flags }).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)
 }
 
 /// The actor did not answer in time.

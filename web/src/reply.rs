@@ -47,10 +47,7 @@ impl ResponseError for Refusal {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let body = RemoteError {
-            cause: &self.0,
-            stack: None,
-        };
+        let body = RemoteError { cause: &self.0, stack: None };
         HttpResponse::build(self.status_code())
             .reason("refused")
             .content_type(JSON)
@@ -68,9 +65,7 @@ pub(crate) fn json(value: &impl Serialize) -> HttpResponse {
 
 /// A value as JSON with a status.
 pub(crate) fn json_with(status: StatusCode, value: &impl Serialize) -> HttpResponse {
-    HttpResponse::build(status)
-        .content_type(JSON)
-        .body(pretty(value))
+    HttpResponse::build(status).content_type(JSON).body(pretty(value))
 }
 
 /// An order was carried out. The text is a JSON string, quotes included.
@@ -80,9 +75,7 @@ pub(crate) fn ok() -> HttpResponse {
 
 /// Another page says it.
 pub(crate) fn found(location: &'static str) -> HttpResponse {
-    HttpResponse::Found()
-        .insert_header(("Location", location))
-        .finish()
+    HttpResponse::Found().insert_header(("Location", location)).finish()
 }
 
 /// A text for people.
@@ -122,10 +115,7 @@ mod tests {
     fn a_refusal_has_status_800_and_capitalised_keys() {
         let refused = Refusal::new("use of closed proxy");
         assert_eq!(refused.status_code().as_u16(), 800);
-        let form = RemoteError {
-            cause: "use of closed proxy",
-            stack: None,
-        };
+        let form = RemoteError { cause: "use of closed proxy", stack: None };
         let expected = "{\n    \"Cause\": \"use of closed proxy\",\n    \"Stack\": null\n}";
         assert_eq!(body(&form), expected);
     }

@@ -27,13 +27,9 @@ pub(crate) fn check_xauth(request: &HttpRequest, admin: &Admin) -> Result<(), Re
         return Err(Refusal::new("use of closed proxy"));
     }
     match request.match_info().get("xauth") {
-        None | Some("") => Err(Refusal::new(
-            "missing xauth, please check product name & auth",
-        )),
+        None | Some("") => Err(Refusal::new("missing xauth, please check product name & auth")),
         Some(given) if is_same(&admin.identity.xauth, given) => Ok(()),
-        Some(_) => Err(Refusal::new(
-            "invalid xauth, please check product name & auth",
-        )),
+        Some(_) => Err(Refusal::new("invalid xauth, please check product name & auth")),
     }
 }
 
@@ -43,13 +39,8 @@ pub(crate) fn may_read(request: &HttpRequest, admin: &Admin) -> bool {
     if token.is_empty() {
         return true;
     }
-    let header = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let (scheme, given) = header
-        .and_then(|text| text.split_once(' '))
-        .unwrap_or_default();
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let (scheme, given) = header.and_then(|text| text.split_once(' ')).unwrap_or_default();
     let given = given.trim();
     scheme.eq_ignore_ascii_case("bearer")
         && (is_same(token, given) || is_same(&admin.identity.xauth, given))
@@ -66,9 +57,7 @@ pub(crate) fn unauthorized() -> HttpResponse {
 
 /// The address of a caller, and what a relay before us says of it, for the log.
 pub(crate) fn caller(request: &HttpRequest) -> String {
-    let peer = request
-        .peer_addr()
-        .map_or_else(String::new, |peer| peer.to_string());
+    let peer = request.peer_addr().map_or_else(String::new, |peer| peer.to_string());
     let forwarded_for = ["X-Real-IP", "X-Forwarded-For"]
         .iter()
         .filter_map(|name| request.headers().get(*name)?.to_str().ok())

@@ -113,27 +113,16 @@ fn change(form: &SlotForm) -> Result<(SlotId, SlotAssignment), SlotsError> {
     if !form.migrate_from.is_empty() {
         return Err(SlotsError::Migration { slot: number });
     }
-    let wrong = |error| SlotsError::Slot {
-        slot: number,
-        error,
-    };
-    let no_slot = || {
-        wrong(RoutingError::SlotNumber {
-            number: number.into(),
-        })
-    };
+    let wrong = |error| SlotsError::Slot { slot: number, error };
+    let no_slot = || wrong(RoutingError::SlotNumber { number: number.into() });
     let slot = SlotId::new(number).ok_or_else(no_slot)?;
     let addr = |text: &String| text.parse::<BackendAddr>().map_err(wrong);
-    let primary = Some(&form.backend_addr)
-        .filter(|text| !text.is_empty())
-        .map(addr)
-        .transpose()?;
+    let primary = Some(&form.backend_addr).filter(|text| !text.is_empty()).map(addr).transpose()?;
     let id = form.backend_addr_group_id;
     let group = u32::try_from(id).map_err(|_| SlotsError::Group { slot: number, id })?;
     let groups = form.replica_groups.iter();
-    let replica_groups = groups
-        .map(|group| group.iter().map(addr).collect())
-        .collect::<Result<_, _>>()?;
+    let replica_groups =
+        groups.map(|group| group.iter().map(addr).collect()).collect::<Result<_, _>>()?;
     let assignment = SlotAssignment {
         // A group without a primary says nothing.
         group: if primary.is_some() { group } else { 0 },

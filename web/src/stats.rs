@@ -142,17 +142,8 @@ impl Runtime {
     pub(crate) fn of(usage: &Usage, workers: u64, buffered_bytes: u64) -> Self {
         let (alloc, sys) = (usage.vm_rss, usage.vm_size);
         Self {
-            general: RuntimeMemory {
-                alloc,
-                sys,
-                ..RuntimeMemory::default()
-            },
-            heap: RuntimeHeap {
-                alloc,
-                sys,
-                inuse: alloc,
-                ..RuntimeHeap::default()
-            },
+            general: RuntimeMemory { alloc, sys, ..RuntimeMemory::default() },
+            heap: RuntimeHeap { alloc, sys, inuse: alloc, ..RuntimeHeap::default() },
             num_procs: workers,
             num_goroutines: usage.num_threads,
             mem_offheap: buffered_bytes,

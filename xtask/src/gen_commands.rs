@@ -46,25 +46,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let server = Server::start(&options.redis_server)?;
     let mut conn = server.connect()?;
     let hello = conn.ask(&["HELLO", "3"])?;
-    let version = field(&hello, "$version")
-        .and_then(Value::as_str)
-        .context("read the version")?;
+    let version = field(&hello, "$version").and_then(Value::as_str).context("read the version")?;
     let version = version.trim_start_matches('$').to_owned();
     if !version.starts_with(VERSION) {
-        bail!(
-            "`{}` is version {version}, wanted {VERSION}x",
-            options.redis_server
-        );
+        bail!("`{}` is version {version}, wanted {VERSION}x", options.redis_server);
     }
     let infos = conn.ask(&["COMMAND"])?;
     let docs = conn.ask(&["COMMAND", "DOCS"])?;
     let mut helps = Vec::new();
     for container in LOCAL_CONTAINERS {
-        helps.push(format!(
-            "{}: {}",
-            json!(container.to_lowercase()),
-            help(&mut conn, container)?
-        ));
+        helps.push(format!("{}: {}", json!(container.to_lowercase()), help(&mut conn, container)?));
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../command/data/redis-7.0.json");
     fs::write(&path, data_file(&version, &helps, &infos, &docs)?)
@@ -75,10 +66,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn help(conn: &mut Connection, container: &str) -> Result<Value> {
     let reply = conn.ask(&[container, "HELP"])?;
     let lines = reply.as_array().context("read the reply to HELP")?.iter();
-    Ok(lines
-        .filter_map(Value::as_str)
-        .map(|line| line.trim_start_matches('+'))
-        .collect())
+    Ok(lines.filter_map(Value::as_str).map(|line| line.trim_start_matches('+')).collect())
 }
 
 /// The data file: one command per line.
@@ -90,11 +78,7 @@ fn data_file(version: &str, helps: &[String], infos: &Value, docs: &Value) -> Re
     entries.sort();
     let mut file = String::new();
     writeln!(file, "{{\n\"server\": {},", json!(version))?;
-    writeln!(
-        file,
-        "\"help\": {{\n{}\n}},\n\"commands\": [",
-        helps.join(",\n")
-    )?;
+    writeln!(file, "\"help\": {{\n{}\n}},\n\"commands\": [", helps.join(",\n"))?;
     let lines: Vec<String> = entries.into_iter().map(|(_, line)| line).collect();
     writeln!(file, "{}\n]\n}}", lines.join(",\n"))?;
     Ok(file)
@@ -105,21 +89,11 @@ fn collect(info: &Value, docs: &Value, entries: &mut Vec<(String, String)>) -> R
     let mut info = info.as_array().context("read a command")?.clone();
     // The last element lists the sub-commands, which get lines of their own.
     let sub_commands = info.pop().context("read the sub-commands")?;
-    let name = info
-        .first()
-        .and_then(Value::as_str)
-        .context("read a name")?
-        .to_owned();
-    let mut doc = field(docs, &name)
-        .with_context(|| format!("find the docs of {name}"))?
-        .clone();
+    let name = info.first().and_then(Value::as_str).context("read a name")?.to_owned();
+    let mut doc = field(docs, &name).with_context(|| format!("find the docs of {name}"))?.clone();
     let sub_docs = take_field(&mut doc, "$subcommands").unwrap_or(Value::Null);
     let name = name.trim_start_matches('$').to_owned();
-    let line = format!(
-        "{{\"name\":{},\"info\":{},\"docs\":{doc}}}",
-        json!(name),
-        json!(info)
-    );
+    let line = format!("{{\"name\":{},\"info\":{},\"docs\":{doc}}}", json!(name), json!(info));
     entries.push((name, line));
     for sub_command in sub_commands.as_array().into_iter().flatten() {
         collect(sub_command, &sub_docs, entries)?;
@@ -155,29 +129,16 @@ impl Server {
     /// Starts a server and waits until it says that it is ready.
     fn start(program: &str) -> Result<Self> {
         // The port is free again when the listener is dropped at the end of the statement.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-            .local_addr()?
-            .port();
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut child = Command::new(program)
-            .args([
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-            ])
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--appendonly", "no"])
             .current_dir(std::env::temp_dir())
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("start {program}"))?;
         let log = child.stdout.take().context("read the log of the server")?;
-        let mut server = Self {
-            child,
-            port,
-            log: BufReader::new(log),
-        };
+        let mut server = Self { child, port, log: BufReader::new(log) };
         let mut line = String::new();
         while !line.contains("Ready to accept connections") {
             line.clear();
@@ -209,9 +170,7 @@ struct Connection {
 impl Connection {
     fn new(stream: TcpStream) -> Result<Self> {
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        Ok(Self {
-            reader: BufReader::new(stream),
-        })
+        Ok(Self { reader: BufReader::new(stream) })
     }
 
     fn ask(&mut self, args: &[&str]) -> Result<Value> {

@@ -40,23 +40,11 @@ pub(crate) fn expected() -> Result<String> {
 
 fn document(table: &CommandTable) -> Result<String> {
     let mut text = String::from(INTRODUCTION);
-    writeln!(
-        text,
-        "The commands are those of Redis {}.\n",
-        table.server_version()
-    )?;
+    writeln!(text, "The commands are those of Redis {}.\n", table.server_version())?;
     text.push_str("| command | since | policy |\n|---|---|---|\n");
-    for command in table
-        .commands()
-        .filter(|command| command.policy() != Policy::Container)
-    {
+    for command in table.commands().filter(|command| command.policy() != Policy::Container) {
         let name = command.name().replace('|', " ").to_uppercase();
-        writeln!(
-            text,
-            "| {name} | {} | {} |",
-            command.since(),
-            command.policy().describe()
-        )?;
+        writeln!(text, "| {name} | {} | {} |", command.since(), command.policy().describe())?;
     }
     Ok(text)
 }

@@ -44,13 +44,7 @@ pub(crate) struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            path,
-            line,
-            rule,
-            what,
-            ..
-        } = self;
+        let Self { path, line, rule, what, .. } = self;
         write!(f, "{path}:{line}: {rule}: {what}")
     }
 }

@@ -17,11 +17,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(delay_min: Duration, delay_max: Duration) -> Self {
-        Self {
-            delay_min,
-            delay_max,
-            failures: 0,
-        }
+        Self { delay_min, delay_max, failures: 0 }
     }
 
     /// The connection has proved itself: the next loss is a first one again.
@@ -34,9 +30,7 @@ impl Backoff {
         let failures = self.failures;
         self.failures = self.failures.saturating_add(1);
         let doublings = failures.checked_sub(1)?;
-        let full = self
-            .delay_min
-            .saturating_mul(2_u32.saturating_pow(doublings.min(31)));
+        let full = self.delay_min.saturating_mul(2_u32.saturating_pow(doublings.min(31)));
         let full = full.min(self.delay_max);
         let share = u32::try_from(random % 1000).unwrap_or(0);
         Some(full - full / 2 * share / 1000)
@@ -49,9 +43,7 @@ mod tests {
 
     fn delays(random: u64) -> Vec<Option<u128>> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
-        (0..8)
-            .map(|_| backoff.next(random).map(|delay| delay.as_millis()))
-            .collect()
+        (0..8).map(|_| backoff.next(random).map(|delay| delay.as_millis())).collect()
     }
 
     #[test]
@@ -65,10 +57,7 @@ mod tests {
     fn chance_takes_away_at_most_a_half() {
         for random in 0..1000 {
             for (delay, full) in delays(random).into_iter().zip(delays(0)) {
-                assert!(
-                    delay <= full && delay >= full.map(|full| full / 2),
-                    "{delay:?} {full:?}"
-                );
+                assert!(delay <= full && delay >= full.map(|full| full / 2), "{delay:?} {full:?}");
             }
         }
     }

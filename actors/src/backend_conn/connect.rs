@@ -27,10 +27,7 @@ pub(crate) enum ConnectFailure {
     #[error("closed the connection in the middle of the handshake")]
     Closed,
     #[error("answered `{command}` with `{reply}`")]
-    Refused {
-        command: &'static str,
-        reply: String,
-    },
+    Refused { command: &'static str, reply: String },
     #[error("does not speak the redis protocol: {0}")]
     Garbled(#[from] resp::ReplyError),
     #[error("sent more than {HANDSHAKE_BYTES_MAX} bytes during the handshake")]
@@ -64,31 +61,20 @@ async fn handshake(
 ) -> Result<Connected, ConnectFailure> {
     let io = TcpStream::connect((target.addr.host(), target.addr.port())).await?;
     crate::worker::tune_socket(&io, keepalive)?;
-    let mut conversation = Conversation {
-        io,
-        unread: Vec::new(),
-    };
+    let mut conversation = Conversation { io, unread: Vec::new() };
     conversation.authenticate(credentials).await?;
     if target.database > 0 {
         let database = target.database.to_string();
-        conversation
-            .expect_ok("SELECT", &[b"SELECT", database.as_bytes()])
-            .await?;
+        conversation.expect_ok("SELECT", &[b"SELECT", database.as_bytes()]).await?;
     }
     let is_stale = match conversation.ask(&[b"PING"]).await? {
         Value::Error(text) if text.starts_with("LOADING") || text.starts_with("MASTERDOWN") => true,
         Value::Error(reply) => {
-            return Err(ConnectFailure::Refused {
-                command: "PING",
-                reply,
-            });
+            return Err(ConnectFailure::Refused { command: "PING", reply });
         }
         _ => false,
     };
-    Ok(Connected {
-        io: conversation.io,
-        is_stale,
-    })
+    Ok(Connected { io: conversation.io, is_stale })
 }
 
 /// Questions and answers, one at a time. Also used to look at a backend at start.
@@ -99,10 +85,7 @@ pub(crate) struct Conversation {
 
 impl Conversation {
     pub(crate) fn new(io: TcpStream) -> Self {
-        Self {
-            io,
-            unread: Vec::new(),
-        }
+        Self { io, unread: Vec::new() }
     }
 
     pub(crate) async fn authenticate(
@@ -116,8 +99,7 @@ impl Conversation {
         if credentials.user.is_empty() {
             return self.expect_ok("AUTH", &[b"AUTH", password]).await;
         }
-        self.expect_ok("AUTH", &[b"AUTH", credentials.user.as_bytes(), password])
-            .await
+        self.expect_ok("AUTH", &[b"AUTH", credentials.user.as_bytes(), password]).await
     }
 
     pub(crate) async fn ask(&mut self, request: &[&[u8]]) -> Result<Value, ConnectFailure> {

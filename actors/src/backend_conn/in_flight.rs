@@ -38,21 +38,15 @@ pub(super) struct Run<S> {
     pub(super) requests: Vec<ForwardRequest>,
     /// How many of them are answered.
     answered: usize,
-    /// When they came, in milliseconds of the worker's clock.
-    pub(super) entered_ms: u64,
+    /// When they came, in microseconds of the worker's clock.
+    pub(super) entered_us: u64,
     /// The bytes that `requests` point into, kept only where a request may be sent elsewhere.
     pub(super) source: Option<(Bytes, Bytes)>,
 }
 
 impl<S> Run<S> {
-    pub(super) fn new(session: Option<S>, requests: Vec<ForwardRequest>, entered_ms: u64) -> Self {
-        Self {
-            session,
-            requests,
-            answered: 0,
-            entered_ms,
-            source: None,
-        }
+    pub(super) fn new(session: Option<S>, requests: Vec<ForwardRequest>, entered_us: u64) -> Self {
+        Self { session, requests, answered: 0, entered_us, source: None }
     }
 
     /// The requests without a reply.
@@ -78,11 +72,7 @@ pub(super) struct InFlight<S> {
 
 impl<S> Default for InFlight<S> {
     fn default() -> Self {
-        Self {
-            entries: VecDeque::new(),
-            requests: 0,
-            bytes: 0,
-        }
+        Self { entries: VecDeque::new(), requests: 0, bytes: 0 }
     }
 }
 
@@ -98,7 +88,7 @@ impl<S> InFlight<S> {
 
     /// When the oldest request came, in milliseconds.
     pub(super) fn oldest_ms(&self) -> Option<u64> {
-        self.front_run().map(|run| run.entered_ms)
+        self.front_run().map(|run| run.entered_us / 1000)
     }
 
     /// Takes a run whose bytes were appended to the out buffer.
@@ -107,11 +97,7 @@ impl<S> InFlight<S> {
             return;
         }
         self.requests += run.requests.len();
-        self.bytes += run
-            .requests
-            .iter()
-            .map(|request| request.len as usize)
-            .sum::<usize>();
+        self.bytes += run.requests.iter().map(|request| request.len as usize).sum::<usize>();
         self.entries.push_back(Entry::Run(run));
     }
 
@@ -177,7 +163,7 @@ impl<S> InFlight<S> {
                     session: run.session.clone(),
                     requests: kept,
                     answered: 0,
-                    entered_ms: run.entered_ms,
+                    entered_us: run.entered_us,
                     source: run.source.clone(),
                 }));
             }

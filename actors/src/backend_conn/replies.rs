@@ -20,7 +20,7 @@ use resp::reply::{ReplyFramer, ReplyScan};
 use slog::info;
 use tokio_util::io::poll_read_buf;
 
-use super::{BackendConnActor, ConnState, ConnStatus, ForwardBatch, Loss, Role};
+use super::{BackendConnActor, ConnState, ConnStatus, ForwardBatch, Loss, Role, Run};
 use crate::session::window::Piece;
 use crate::session::{ReplyBatch, ReplySpan, SessionActor};
 
@@ -79,6 +79,7 @@ impl BackendConnActor {
                     }
                 }
             };
+            self.worker.clock.refresh();
             self.last_io_ms = self.worker.clock.now_ms();
             self.replies.carried.clear();
             self.take_replies(&data)?;
@@ -102,9 +103,7 @@ impl BackendConnActor {
                     let is_begun = std::mem::take(&mut self.replies.is_front_begun);
                     let piece = if is_begun { Piece::Last } else { Piece::Whole };
                     if !self.take_piece(data, start..position, piece, &mut collected) {
-                        break Err(Loss::Garbled(
-                            "a reply that no request waits for".to_owned(),
-                        ));
+                        break Err(Loss::Garbled("a reply that no request waits for".to_owned()));
                     }
                     start = position;
                 }
@@ -126,9 +125,7 @@ impl BackendConnActor {
         };
         self.hand_over(data, &mut collected);
         if result.is_ok() {
-            self.replies
-                .carried
-                .extend_from_slice(data.get(start..).unwrap_or_default());
+            self.replies.carried.extend_from_slice(data.get(start..).unwrap_or_default());
             self.replies.scanned = position - start;
         }
         result
@@ -179,7 +176,7 @@ impl BackendConnActor {
         self.backoff.reset();
         ConnStatus::count(&self.status.replies_total, 1);
         if let Some(run) = self.in_flight.answer_front() {
-            self.send_collected(run.session.as_ref(), data, collected);
+            self.send_collected(&run, data, collected);
         }
         true
     }
@@ -187,30 +184,22 @@ impl BackendConnActor {
     /// Sends the collected replies, which all belong to the front run.
     fn hand_over(&self, data: &Bytes, collected: &mut Collected) {
         if let Some((run, _)) = self.in_flight.front() {
-            self.send_collected(run.session.as_ref(), data, collected);
+            self.send_collected(run, data, collected);
         }
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "BOUND: each reply answers an entered request"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "BOUND: each reply answers an entered request")]
     fn send_collected(
         &self,
-        session: Option<&Arc<Addr<SessionActor>>>,
+        run: &Run<Arc<Addr<SessionActor>>>,
         data: &Bytes,
         collected: &mut Collected,
     ) {
-        let Collected {
-            start,
-            end,
-            replies,
-        } = std::mem::take(collected);
-        if let (Some(session), false) = (session, replies.is_empty()) {
-            session.do_send(ReplyBatch {
-                data: data.slice(start..end),
-                replies,
-            });
+        let Collected { start, end, replies } = std::mem::take(collected);
+        if let (Some(session), false) = (&run.session, replies.is_empty()) {
+            let latency_us = self.worker.clock.now_us().saturating_sub(run.entered_us);
+            self.status.latency.record(latency_us, replies.len() as u64);
+            session.do_send(ReplyBatch { data: data.slice(start..end), replies });
         }
     }
 

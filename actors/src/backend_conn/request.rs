@@ -46,25 +46,14 @@ impl ForwardRequest {
         // The parts of a batch together are hardly larger than the batch, which fits u32.
         let offset = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
         let (start, len) = (offset(part.range.start), offset(part.range.len()));
-        Self {
-            ticket,
-            part: number,
-            is_in_parts: true,
-            slot: part.slot,
-            start,
-            len,
-        }
+        Self { ticket, part: number, is_in_parts: true, slot: part.slot, start, len }
     }
 
     /// The request's own bytes, and the request relative to them.
     pub(crate) fn detached(self, data: &Bytes, parts: &Bytes) -> (Bytes, Self) {
         let source = if self.is_in_parts { parts } else { data };
         let range = self.start as usize..self.start as usize + self.len as usize;
-        let own = Self {
-            start: 0,
-            is_in_parts: false,
-            ..self
-        };
+        let own = Self { start: 0, is_in_parts: false, ..self };
         (detached(source, range), own)
     }
 

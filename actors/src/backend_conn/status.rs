@@ -17,6 +17,8 @@ use std::cell::{Cell, RefCell};
 use routing::BackendAddr;
 use serde::Serialize;
 
+use crate::latency::{Histogram, Snapshot};
+
 /// What a backend is to its slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -91,6 +93,14 @@ pub struct BackendStatus {
     pub connects_total: u64,
     /// Why it is down or was lost last.
     pub last_failure: Option<String>,
+    /// From the moment a request was taken to its reply, in microseconds: what half of the requests
+    /// did not exceed.
+    pub latency_p50_us: u64,
+    /// The same for 99 of 100.
+    pub latency_p99_us: u64,
+    /// All of it, for metrics.
+    #[serde(skip)]
+    pub latency: Snapshot,
 }
 
 /// Written by the connection, read on the same thread.
@@ -105,6 +115,7 @@ pub(crate) struct ConnStatus {
     pub(super) failures_total: Cell<u64>,
     pub(super) connects_total: Cell<u64>,
     pub(super) last_failure: RefCell<Option<String>>,
+    pub(super) latency: Histogram,
 }
 
 impl ConnStatus {
@@ -119,6 +130,7 @@ impl ConnStatus {
             failures_total: Cell::default(),
             connects_total: Cell::default(),
             last_failure: RefCell::default(),
+            latency: Histogram::default(),
         }
     }
 
@@ -131,11 +143,7 @@ impl ConnStatus {
     }
 
     pub(super) fn become_state(&self, next: ConnState) {
-        debug_assert!(
-            self.state().may_become(next),
-            "{:?} to {next:?}",
-            self.state()
-        );
+        debug_assert!(self.state().may_become(next), "{:?} to {next:?}", self.state());
         self.state.set(next);
     }
 
@@ -144,6 +152,7 @@ impl ConnStatus {
     }
 
     pub(crate) fn to_status(&self) -> BackendStatus {
+        let latency = self.latency.snapshot();
         BackendStatus {
             addr: self.target.addr.to_string(),
             role: self.target.role,
@@ -156,6 +165,9 @@ impl ConnStatus {
             failures_total: self.failures_total.get(),
             connects_total: self.connects_total.get(),
             last_failure: self.last_failure.borrow().clone(),
+            latency_p50_us: latency.quantile_us(500),
+            latency_p99_us: latency.quantile_us(990),
+            latency,
         }
     }
 }

@@ -29,13 +29,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(requests_max: usize, bytes_max: usize) -> Self {
-        Self {
-            waiters: VecDeque::new(),
-            requests: 0,
-            bytes: 0,
-            requests_max,
-            bytes_max,
-        }
+        Self { waiters: VecDeque::new(), requests: 0, bytes: 0, requests_max, bytes_max }
     }
 
     /// The number of requests that wait.
@@ -87,11 +81,7 @@ impl Waiting {
 fn copy_out(batch: &mut ForwardBatch) {
     let mut data = Vec::new();
     for request in &mut batch.requests {
-        let source = if request.is_in_parts {
-            &batch.parts
-        } else {
-            &batch.data
-        };
+        let source = if request.is_in_parts { &batch.parts } else { &batch.data };
         let range = request.start as usize..request.start as usize + request.len as usize;
         // The batch is small, so positions in it fit.
         request.start = u32::try_from(data.len()).unwrap_or(u32::MAX);
@@ -103,11 +93,7 @@ fn copy_out(batch: &mut ForwardBatch) {
 }
 
 fn bytes_of(batch: &ForwardBatch) -> usize {
-    batch
-        .requests
-        .iter()
-        .map(|request| request.len as usize)
-        .sum()
+    batch.requests.iter().map(|request| request.len as usize).sum()
 }
 
 #[cfg(test)]

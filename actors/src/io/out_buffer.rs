@@ -89,11 +89,7 @@ impl OutBuffer {
     }
 
     fn copy_bytes_max(&self) -> usize {
-        if self.is_stalled {
-            WAITING_COPY_BYTES_MAX
-        } else {
-            COPY_BYTES_MAX
-        }
+        if self.is_stalled { WAITING_COPY_BYTES_MAX } else { COPY_BYTES_MAX }
     }
 
     /// Drops the first `count` waiting bytes, as if they had been written.
@@ -138,10 +134,7 @@ impl OutBuffer {
         while !self.is_empty() {
             match self.poll_write_once(cx, io) {
                 Poll::Ready(Ok(0)) => {
-                    return (
-                        written,
-                        Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
-                    );
+                    return (written, Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())));
                 }
                 Poll::Ready(Ok(count)) => {
                     self.advance(count);
@@ -204,11 +197,7 @@ impl OutBuffer {
             return Pin::new(io).poll_write(cx, tail);
         }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-        let pieces = self
-            .segments
-            .iter()
-            .map(|segment| &segment[..])
-            .chain([tail]);
+        let pieces = self.segments.iter().map(|segment| &segment[..]).chain([tail]);
         let mut count = 0;
         for (slice, piece) in slices.iter_mut().zip(pieces) {
             *slice = IoSlice::new(piece);

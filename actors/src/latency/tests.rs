@@ -3,18 +3,18 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn every_latency_lies_in_the_bucket_that_its_bounds_say() {
+fn every_latency_lies_in_the_bin_that_its_bounds_say() {
     for latency in (0..5000).chain([1 << 20, (1 << 26) + 12_345]) {
-        let bucket = bucket_of(latency);
-        assert!(latency <= upper_bound_us(bucket), "{latency} in {bucket}");
-        assert!(bucket == 0 || latency > upper_bound_us(bucket - 1), "{latency} in {bucket}");
+        let bin = bin_of(latency);
+        assert!(latency <= upper_bound_us(bin), "{latency} in {bin}");
+        assert!(bin == 0 || latency > upper_bound_us(bin - 1), "{latency} in {bin}");
     }
 }
 
 #[test]
-fn a_latency_beyond_the_last_bucket_is_counted_there() {
-    assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
-    assert_eq!(bucket_of(1 << 40), BUCKETS - 1);
+fn a_latency_beyond_the_last_bin_is_counted_there() {
+    assert_eq!(bin_of(u64::MAX), BINS - 1);
+    assert_eq!(bin_of(1 << 40), BINS - 1);
 }
 
 #[test]

@@ -43,11 +43,7 @@ impl Backends {
         if let Some(index) = self.indices.get(&(addr.clone(), role)) {
             return *index;
         }
-        let backend = Some(Backend {
-            addr: addr.clone(),
-            role,
-            conns: Vec::new(),
-        });
+        let backend = Some(Backend { addr: addr.clone(), role, conns: Vec::new() });
         let index = match self.list.iter().position(Option::is_none) {
             Some(free) => {
                 if let Some(place) = self.list.get_mut(free) {
@@ -60,8 +56,7 @@ impl Backends {
                 self.list.len() - 1
             }
         };
-        self.indices
-            .insert((addr.clone(), role), BackendIndex(index));
+        self.indices.insert((addr.clone(), role), BackendIndex(index));
         BackendIndex(index)
     }
 
@@ -89,35 +84,22 @@ impl Backends {
         }
         let place = entry.conns.get_mut(database_index)?;
         if place.is_none() {
-            let target = Target {
-                addr: entry.addr.clone(),
-                role: entry.role,
-                database,
-            };
+            let target = Target { addr: entry.addr.clone(), role: entry.role, database };
             let status = Rc::new(ConnStatus::new(target));
             let actor =
                 BackendConnActor::new(Rc::clone(worker), router.clone(), Rc::clone(&status));
-            *place = Some(Conn {
-                addr: actor.start(),
-                status,
-            });
+            *place = Some(Conn { addr: actor.start(), status });
         }
         place.as_ref()
     }
 
     /// Every open connection.
     pub(super) fn conns(&self) -> impl Iterator<Item = &Conn> {
-        self.list
-            .iter()
-            .flatten()
-            .flat_map(|backend| backend.conns.iter().flatten())
+        self.list.iter().flatten().flat_map(|backend| backend.conns.iter().flatten())
     }
 
     /// Puts a token of a fence behind all that is under way to some backends.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "BOUND: one fence per connection and fill"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "BOUND: one fence per connection and fill")]
     pub(super) fn put_fence(&self, backends: &HashSet<BackendIndex>, token: &FenceToken) {
         for backend in backends {
             let entry = self.list.get(backend.0).and_then(Option::as_ref);

@@ -84,10 +84,7 @@ impl Handler<CommitFill> for RouterActor {
             return;
         }
         self.filling = None;
-        if let Err(stale) = self
-            .table
-            .fill(commit.epoch, commit.changes.iter().cloned())
-        {
+        if let Err(stale) = self.table.fill(commit.epoch, commit.changes.iter().cloned()) {
             error!(self.worker.log, "fill refused"; "error" => %stale);
         }
         self.install();

@@ -58,12 +58,7 @@ pub(super) struct Parking<S> {
 
 impl<S> Parking<S> {
     pub(super) fn new(limits: ParkingLimits) -> Self {
-        Self {
-            limits,
-            entries: VecDeque::new(),
-            bytes: 0,
-            followers: HashSet::new(),
-        }
+        Self { limits, entries: VecDeque::new(), bytes: 0, followers: HashSet::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {

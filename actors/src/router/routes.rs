@@ -69,19 +69,12 @@ impl Routes {
                 continue;
             };
             let backends = (primary, replica_groups(assignment, is_primary_only));
-            let index = seen
-                .iter()
-                .rposition(|known| *known == backends)
-                .unwrap_or_else(|| {
-                    routes.push(Route::compile(backends, &mut index_of));
-                    seen.push(backends);
-                    seen.len() - 1
-                });
-            *entry = if assignment.is_locked {
-                HELD
-            } else {
-                RouteIndex::from_index(index).0
-            };
+            let index = seen.iter().rposition(|known| *known == backends).unwrap_or_else(|| {
+                routes.push(Route::compile(backends, &mut index_of));
+                seen.push(backends);
+                seen.len() - 1
+            });
+            *entry = if assignment.is_locked { HELD } else { RouteIndex::from_index(index).0 };
         }
         Self { by_slot, routes }
     }
@@ -105,9 +98,7 @@ impl Routes {
 
     /// The primary of a route that `of_slot` gave.
     pub(super) fn primary(&self, route: RouteIndex) -> BackendIndex {
-        self.routes
-            .get(route.index())
-            .map_or(BackendIndex(usize::MAX), |route| route.primary)
+        self.routes.get(route.index()).map_or(BackendIndex(usize::MAX), |route| route.primary)
     }
 
     /// Whether reads of a route may go to a replica at all.
@@ -117,9 +108,7 @@ impl Routes {
 
     /// The replica groups of a route, in the order of preference.
     pub(super) fn replica_groups(&self, route: RouteIndex) -> &[Vec<BackendIndex>] {
-        self.routes
-            .get(route.index())
-            .map_or(&[], |route| &route.replica_groups)
+        self.routes.get(route.index()).map_or(&[], |route| &route.replica_groups)
     }
 
     /// One replica of a route.
@@ -148,23 +137,11 @@ impl Route {
         let mut reader = |addr: &BackendAddr| {
             // The primary may be one of its readers (Codis' `replica_group` flag on it); it then
             // shares the primary's connection.
-            index_of(
-                addr,
-                if addr == primary {
-                    Role::Primary
-                } else {
-                    Role::Replica
-                },
-            )
+            index_of(addr, if addr == primary { Role::Primary } else { Role::Replica })
         };
-        let replica_groups = groups
-            .iter()
-            .map(|group| group.iter().map(&mut reader).collect())
-            .collect();
-        Self {
-            primary: index_of(primary, Role::Primary),
-            replica_groups,
-        }
+        let replica_groups =
+            groups.iter().map(|group| group.iter().map(&mut reader).collect()).collect();
+        Self { primary: index_of(primary, Role::Primary), replica_groups }
     }
 }
 
@@ -173,9 +150,5 @@ pub(super) fn replica_groups(
     assignment: &SlotAssignment,
     is_primary_only: bool,
 ) -> &[Vec<BackendAddr>] {
-    if is_primary_only {
-        &[]
-    } else {
-        &assignment.replica_groups
-    }
+    if is_primary_only { &[] } else { &assignment.replica_groups }
 }

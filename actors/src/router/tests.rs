@@ -17,9 +17,7 @@ type Named = Vec<(BackendAddr, Role)>;
 fn compile(table: &SlotTable, is_primary_only: bool) -> (Routes, Named) {
     let mut backends = Named::new();
     let routes = Routes::compile(table, is_primary_only, |addr, role| {
-        let known = backends
-            .iter()
-            .position(|known| *known == (addr.clone(), role));
+        let known = backends.iter().position(|known| *known == (addr.clone(), role));
         BackendIndex(known.unwrap_or_else(|| {
             backends.push((addr.clone(), role));
             backends.len() - 1
@@ -38,14 +36,9 @@ fn route(routes: &Routes, number: u16) -> RouteIndex {
 #[test]
 fn slots_with_the_same_backends_share_a_route() {
     let mut table = SlotTable::spread(&[addr(1), addr(2)]).unwrap();
-    table
-        .fill(2, [(slot(3), SlotAssignment::primary_only(addr(1), 77))])
-        .unwrap();
+    table.fill(2, [(slot(3), SlotAssignment::primary_only(addr(1), 77))]).unwrap();
     let (routes, backends) = compile(&table, false);
-    assert_eq!(
-        backends,
-        vec![(addr(1), Role::Primary), (addr(2), Role::Primary)]
-    );
+    assert_eq!(backends, vec![(addr(1), Role::Primary), (addr(2), Role::Primary)]);
     assert_eq!(route(&routes, 0), route(&routes, 511));
     assert_eq!(route(&routes, 0), route(&routes, 3));
     assert_ne!(route(&routes, 511), route(&routes, 512));
@@ -62,20 +55,13 @@ fn a_slot_without_primary_is_offline() {
 #[test]
 fn a_locked_slot_is_held_and_keeps_its_backends() {
     let mut table = SlotTable::spread(&[addr(1)]).unwrap();
-    let locked = SlotAssignment {
-        is_locked: true,
-        ..SlotAssignment::primary_only(addr(9), 1)
-    };
+    let locked = SlotAssignment { is_locked: true, ..SlotAssignment::primary_only(addr(9), 1) };
     table.fill(2, [(slot(5), locked)]).unwrap();
     let (routes, backends) = compile(&table, false);
     assert_eq!(routes.of_slot(slot(5)), Way::Held);
     assert_eq!(route(&routes, 4), route(&routes, 6));
     assert!(backends.contains(&(addr(9), Role::Primary)));
-    assert!(
-        routes
-            .backends()
-            .any(|backend| backends[backend.0].0 == addr(9))
-    );
+    assert!(routes.backends().any(|backend| backends[backend.0].0 == addr(9)));
 }
 
 #[test]
@@ -94,9 +80,7 @@ fn replica_groups_keep_their_order_and_the_primary_keeps_its_role() {
         replica_groups: vec![vec![addr(2), addr(1)], vec![addr(3)]],
         ..SlotAssignment::primary_only(addr(1), 1)
     };
-    table
-        .fill(1, SlotId::all().map(|slot| (slot, assignment.clone())))
-        .unwrap();
+    table.fill(1, SlotId::all().map(|slot| (slot, assignment.clone()))).unwrap();
     let (routes, backends) = compile(&table, false);
     let all = route(&routes, 7);
     let named =
@@ -111,12 +95,8 @@ fn replica_groups_keep_their_order_and_the_primary_keeps_its_role() {
 #[test]
 fn as_many_routes_as_slots_are_fine() {
     let mut table = SlotTable::offline();
-    let each = SlotId::all().map(|slot| {
-        (
-            slot,
-            SlotAssignment::primary_only(addr(slot.number() + 1), 1),
-        )
-    });
+    let each =
+        SlotId::all().map(|slot| (slot, SlotAssignment::primary_only(addr(slot.number() + 1), 1)));
     table.fill(1, each).unwrap();
     let (routes, backends) = compile(&table, false);
     assert_eq!(backends.len(), SLOTS);

@@ -60,11 +60,7 @@ pub(super) fn is_http(args: &Args<'_>) -> bool {
 /// Whether a name and a password are the configured ones. Takes the same time wherever they
 /// differ.
 pub(super) fn is_valid(credentials: &Credentials, user: &[u8], password: &[u8]) -> bool {
-    let expected_user = if credentials.user.is_empty() {
-        "default"
-    } else {
-        &credentials.user
-    };
+    let expected_user = if credentials.user.is_empty() { "default" } else { &credentials.user };
     let is_user = is_equal(expected_user.as_bytes(), user);
     let expected = credentials.password.expose().as_bytes();
     let is_password = expected.is_empty() || is_equal(expected, password);
@@ -85,10 +81,8 @@ mod tests {
     use super::*;
 
     fn check(user: &str, password: &str, given: (&str, &str), expected: bool) {
-        let credentials = Credentials {
-            user: user.to_owned(),
-            password: config::Secret::new(password),
-        };
+        let credentials =
+            Credentials { user: user.to_owned(), password: config::Secret::new(password) };
         let valid = is_valid(&credentials, given.0.as_bytes(), given.1.as_bytes());
         assert_eq!(valid, expected, "{user}:{password} given {given:?}");
     }

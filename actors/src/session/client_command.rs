@@ -36,9 +36,7 @@ impl SessionActor {
             }
             ClientCommand::SetInfo => self.set_info(ticket, args),
             ClientCommand::Info => {
-                let line = self
-                    .record
-                    .line(self.worker.clock.now_ms(), &self.worker.commands);
+                let line = self.record.line(self.worker.clock.now_ms(), &self.worker.commands);
                 self.settle_with(ticket, |out| {
                     encode::bulk(out, format!("{line}\n").as_bytes());
                 });
@@ -144,13 +142,7 @@ impl SessionActor {
             self.drain(CloseReason::Killed);
         }
         self.ask(ticket, async move {
-            let others = stats
-                .send(KillClients {
-                    filter,
-                    except: own_id,
-                })
-                .await
-                .ok()?;
+            let others = stats.send(KillClients { filter, except: own_id }).await.ok()?;
             let killed = others + u64::from(is_own);
             let mut reply = Vec::new();
             match (is_old_form, killed) {
@@ -169,19 +161,13 @@ impl SessionActor {
             return;
         };
         actix_rt::spawn(async move {
-            let answer = tokio::time::timeout(ANSWER_TIMEOUT, question)
-                .await
-                .ok()
-                .flatten();
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, question).await.ok().flatten();
             let reply = answer.unwrap_or_else(|| {
                 let mut error = Vec::new();
                 encode::error(&mut error, RequestFailure::ProxyTimeout.to_client());
                 error
             });
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "BOUND: one answer per entered request"
-            )]
+            #[expect(clippy::disallowed_methods, reason = "BOUND: one answer per entered request")]
             me.do_send(LocalAnswered { ticket, reply });
         });
     }
@@ -190,9 +176,7 @@ impl SessionActor {
 /// A name that may stand in a line of CLIENT LIST: printable ASCII without spaces.
 pub(super) fn is_client_text(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
-    text.bytes()
-        .all(|byte| byte.is_ascii_graphic())
-        .then_some(text)
+    text.bytes().all(|byte| byte.is_ascii_graphic()).then_some(text)
 }
 
 /// `CLIENT LIST [TYPE type] [ID id...]`
@@ -265,8 +249,5 @@ fn is_normal_type(name: &[u8]) -> Result<bool, String> {
     if known.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return Ok(name.eq_ignore_ascii_case(b"normal"));
     }
-    Err(format!(
-        "ERR Unknown client type '{}'",
-        String::from_utf8_lossy(name)
-    ))
+    Err(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(name)))
 }

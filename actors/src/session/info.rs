@@ -30,10 +30,7 @@ impl SessionActor {
         for (name, value) in &parameters {
             let name = name.as_bytes();
             // A parameter is called as the client called it, who looks it up so in the reply.
-            let given = args
-                .iter()
-                .skip(2)
-                .find(|given| given.eq_ignore_ascii_case(name));
+            let given = args.iter().skip(2).find(|given| given.eq_ignore_ascii_case(name));
             let is_found = given.is_some()
                 || args
                     .iter()
@@ -64,15 +61,9 @@ fn config_parameters(shared: &Shared) -> Vec<(&'static str, String)> {
         ("maxmemory-policy", "noeviction".to_owned()),
         ("notify-keyspace-events", String::new()),
         ("port", shared.listen.port().to_string()),
-        (
-            "proto-max-bulk-len",
-            config.session_bulk_bytes_max.to_string(),
-        ),
+        ("proto-max-bulk-len", config.session_bulk_bytes_max.to_string()),
         ("save", String::new()),
-        (
-            "tcp-keepalive",
-            config.session_keepalive_period.as_secs().to_string(),
-        ),
+        ("tcp-keepalive", config.session_keepalive_period.as_secs().to_string()),
         ("timeout", config.session_recv_timeout.as_secs().to_string()),
     ]
 }
@@ -80,14 +71,10 @@ fn config_parameters(shared: &Shared) -> Vec<(&'static str, String)> {
 /// The text of INFO: the wanted sections, or those that Redis shows by default.
 pub(crate) fn info_text(shared: &Shared, wanted: &[String]) -> String {
     let is_default = wanted.is_empty() || wanted.iter().any(|name| name == "default");
-    let is_all = wanted
-        .iter()
-        .any(|name| name == "all" || name == "everything");
+    let is_all = wanted.iter().any(|name| name == "all" || name == "everything");
     let mut text = String::new();
     for (name, is_shown_by_default, write) in SECTIONS {
-        let is_named = wanted
-            .iter()
-            .any(|wanted| wanted.eq_ignore_ascii_case(name));
+        let is_named = wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
         if is_all || is_named || (is_default && *is_shown_by_default) {
             if !text.is_empty() {
                 text.push_str("\r\n");
@@ -120,11 +107,7 @@ fn write_server(shared: &Shared, text: &mut String) {
     let uptime = shared.started.elapsed().as_secs();
     field(text, "redis_version", &shared.settings.redis_version);
     field(text, "redis_mode", "standalone");
-    field(
-        text,
-        "os",
-        format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-    );
+    field(text, "os", format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
     field(text, "arch_bits", usize::BITS);
     field(text, "process_id", std::process::id());
     field(text, "run_id", &shared.run_id);
@@ -149,18 +132,10 @@ fn write_memory(shared: &Shared, text: &mut String) {
 
 fn write_stats(shared: &Shared, text: &mut String) {
     let mut sum = |name, of: fn(&WorkerCounters) -> u64| field(text, name, shared.sum(of));
-    sum("total_connections_received", |counters| {
-        counters.clients_total.value()
-    });
-    sum("total_commands_processed", |counters| {
-        counters.requests_total.value()
-    });
-    sum("total_net_input_bytes", |counters| {
-        counters.client_bytes_in.value()
-    });
-    sum("total_net_output_bytes", |counters| {
-        counters.client_bytes_out.value()
-    });
+    sum("total_connections_received", |counters| counters.clients_total.value());
+    sum("total_commands_processed", |counters| counters.requests_total.value());
+    sum("total_net_input_bytes", |counters| counters.client_bytes_in.value());
+    sum("total_net_output_bytes", |counters| counters.client_bytes_out.value());
     sum("total_error_replies", |counters| {
         counters.failures_total.value()
             + counters.backend_errors_total.value()
@@ -175,11 +150,7 @@ fn write_replication(_: &Shared, text: &mut String) {
 
 fn write_command_stats(shared: &Shared, text: &mut String) {
     for (name, calls) in command_calls(shared, &shared.commands) {
-        field(
-            text,
-            &format!("cmdstat_{name}"),
-            format_args!("calls={calls}"),
-        );
+        field(text, &format!("cmdstat_{name}"), format_args!("calls={calls}"));
     }
 }
 
@@ -191,10 +162,7 @@ pub(crate) fn command_calls<'t>(
     commands.commands().filter_map(|command| {
         let index = command.id().index();
         let of = |counters: &WorkerCounters| {
-            counters
-                .commands
-                .get(index)
-                .map_or(0, crate::worker::Counter::value)
+            counters.commands.get(index).map_or(0, |command| command.calls.value())
         };
         let calls = shared.sum(of);
         (calls > 0).then_some((command.name(), calls))
@@ -205,30 +173,17 @@ fn write_keyway(shared: &Shared, text: &mut String) {
     field(text, "keyway_version", env!("CARGO_PKG_VERSION"));
     field(text, "workers", shared.counters.len());
     let mut sum = |name, of: fn(&WorkerCounters) -> u64| field(text, name, shared.sum(of));
-    sum("backend_connections", |counters| {
-        counters.backend_conns.value()
-    });
-    sum("requests_failed", |counters| {
-        counters.failures_total.value()
-    });
-    sum("requests_rejected", |counters| {
-        counters.rejected_total.value()
-    });
-    sum("backend_error_replies", |counters| {
-        counters.backend_errors_total.value()
-    });
-    sum("clients_closed_by_limits", |counters| {
-        counters.limit_closes_total.value()
-    });
+    sum("backend_connections", |counters| counters.backend_conns.value());
+    sum("requests_failed", |counters| counters.failures_total.value());
+    sum("requests_rejected", |counters| counters.rejected_total.value());
+    sum("backend_error_replies", |counters| counters.backend_errors_total.value());
+    sum("clients_closed_by_limits", |counters| counters.limit_closes_total.value());
 }
 
 /// The memory of the process, in bytes; 0 where the system does not tell.
 pub(crate) fn resident_bytes() -> u64 {
     const PAGE_BYTES: u64 = 4096;
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm
-        .split_ascii_whitespace()
-        .nth(1)
-        .and_then(|pages| pages.parse::<u64>().ok());
+    let pages = statm.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
     pages.unwrap_or(0) * PAGE_BYTES
 }

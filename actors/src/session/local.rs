@@ -175,17 +175,11 @@ pub(super) fn parse_integer(bytes: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_canonical = digits == "0" && text == "0"
         || digits.starts_with(|first: char| ('1'..='9').contains(&first));
-    if is_canonical {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if is_canonical { text.parse().ok() } else { None }
 }
 
 fn encode_time(out: &mut Vec<u8>) {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     encode::array_header(out, 2);
     encode::bulk(out, now.as_secs().to_string().as_bytes());
     encode::bulk(out, now.subsec_micros().to_string().as_bytes());
@@ -205,18 +199,7 @@ mod tests {
         check("15", Some(15));
         check("-1", Some(-1));
         check("9223372036854775807", Some(i64::MAX));
-        for text in [
-            "",
-            "-",
-            "+1",
-            "01",
-            "-0",
-            "1 ",
-            " 1",
-            "1x",
-            "9223372036854775808",
-            "é",
-        ] {
+        for text in ["", "-", "+1", "01", "-0", "1 ", " 1", "1x", "9223372036854775808", "é"] {
             check(text, None);
         }
     }

@@ -32,11 +32,7 @@ const RESERVED_BYTES_MAX: usize = 1024 * 1024;
 /// steps, so that at most the first megabyte of a large request is moved.
 pub(super) fn reservation(come: usize, missing: usize) -> usize {
     let is_trusted = come >= RESERVED_BYTES_MAX;
-    let reserved = if is_trusted {
-        missing
-    } else {
-        missing.min(RESERVED_BYTES_MAX)
-    };
+    let reserved = if is_trusted { missing } else { missing.min(RESERVED_BYTES_MAX) };
     reserved + READ_AHEAD_BYTES
 }
 
@@ -82,7 +78,16 @@ impl SessionActor {
         self.account()
     }
 
+    /// Counts the requests whose replies are in the output now.
+    fn count_left(&mut self) {
+        let now_us = self.worker.clock.now_us();
+        for (tag, is_error) in self.window.take_left() {
+            self.worker.counters.count_left(tag, is_error, now_us);
+        }
+    }
+
     fn flush(&mut self, cx: &mut TaskContext<'_>) -> Result<(), CloseReason> {
+        self.count_left();
         if self.out.is_empty() {
             return Ok(());
         }
@@ -145,8 +150,7 @@ impl SessionActor {
         let is_large = self.input.len() + self.input_missing > LARGE_REQUEST_BYTES;
         let io = Pin::new(&mut self.io);
         let (read, data) = if is_large {
-            self.input
-                .reserve(reservation(self.input.len(), self.input_missing));
+            self.input.reserve(reservation(self.input.len(), self.input_missing));
             (poll_read_buf(io, cx, &mut self.input), None)
         } else {
             let mut arena = self.worker.arena.borrow_mut();
@@ -166,6 +170,7 @@ impl SessionActor {
                 return Poll::Ready(Ok(None));
             }
             Poll::Ready(Ok(count)) => {
+                self.worker.clock.refresh();
                 self.worker.counters.client_bytes_in.add(count as u64);
                 self.record.read_ms.set(self.worker.clock.now_ms());
                 self.input_missing = self.input_missing.saturating_sub(count);
@@ -190,9 +195,7 @@ impl SessionActor {
             return Err(CloseReason::ByClient);
         }
         self.phase = Phase::Lingering;
-        self.record
-            .lingering_ms
-            .set(Some(self.worker.clock.now_ms()));
+        self.record.lingering_ms.set(Some(self.worker.clock.now_ms()));
         self.read_away(cx)
     }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use command::{Access, Args, Command, Plan};
+use command::{Access, Args, Command, Plan, Planned};
 use resp::ProtocolError;
 use resp::request::{Framed, Span};
 use slog::info;
@@ -14,8 +14,9 @@ use slog::info;
 use super::pump::reservation;
 use super::{Phase, ReplyMode, SessionActor, access};
 use crate::client_error::{CloseReason, text};
+use crate::latency::RequestClass;
 use crate::router::{RouteBatch, RouteRequest};
-use crate::session::window::Ticket;
+use crate::session::window::{Tag, Ticket};
 
 /// The scratch of argument positions is given back above this many.
 const SPANS_KEPT_MAX: usize = 4096;
@@ -28,10 +29,7 @@ pub(super) struct Batch {
 
 impl Batch {
     fn new(data: &Bytes) -> Self {
-        Self {
-            data: data.clone(),
-            requests: Vec::new(),
-        }
+        Self { data: data.clone(), requests: Vec::new() }
     }
 }
 
@@ -89,7 +87,7 @@ impl SessionActor {
     fn refuse_framing(&mut self, error: &ProtocolError) {
         self.worker.counters.rejected_total.add(1);
         let text = access::protocol_error_text(error, self.is_authenticated);
-        let ticket = self.window.enter(0, false);
+        let ticket = self.window.enter(0, false, Tag::default());
         self.settle_error(ticket, &text);
         self.phase = Phase::Draining;
     }
@@ -112,7 +110,7 @@ impl SessionActor {
         if let Some(command) = planned.command {
             self.record.last_command.set(Some(command.id()));
             if let Some(counter) = worker.counters.commands.get(command.id().index()) {
-                counter.add(1);
+                counter.calls.add(1);
             }
         }
         if planned.command.is_none() && access::is_http(&args) {
@@ -127,7 +125,7 @@ impl SessionActor {
         let (start, len) = (offset(start), offset(frame.len()));
         let is_muted = self.is_muted();
         self.waits_for_replies = false;
-        let ticket = self.window.enter(len, is_muted);
+        let ticket = self.window.enter(len, is_muted, self.tag(&planned));
         if !self.is_authenticated && access::needs_authentication(&planned) {
             worker.counters.rejected_total.add(1);
             self.settle_error(ticket, text::NO_AUTH);
@@ -148,14 +146,7 @@ impl SessionActor {
                 let slot = keys.slots().next().unwrap_or_default();
                 let access = planned.command.map_or(Access::Write, Command::access);
                 let fan_out = Some(Box::new(keys));
-                batch.requests.push(RouteRequest {
-                    ticket,
-                    start,
-                    len,
-                    slot,
-                    access,
-                    fan_out,
-                });
+                batch.requests.push(RouteRequest { ticket, start, len, slot, access, fan_out });
             }
             Plan::Local(local) => {
                 // SELECT changes the database, so what came before it must be on its way.
@@ -164,10 +155,23 @@ impl SessionActor {
             }
             Plan::Reject(rejection) => {
                 worker.counters.rejected_total.add(1);
-                self.window
-                    .settle_local(ticket, &mut self.out, |out| rejection.encode(out));
+                self.window.settle_local(ticket, &mut self.out, |out| rejection.encode(out));
             }
         }
+    }
+
+    /// What the statistics will say of a request.
+    fn tag(&self, planned: &Planned<'_>) -> Tag {
+        let class = match &planned.plan {
+            Plan::Forward { access: Access::Read, .. } => RequestClass::Read,
+            Plan::Forward { access: Access::Write, .. } => RequestClass::Write,
+            Plan::FanOut(_) => RequestClass::FanOut,
+            Plan::Local(_) | Plan::Reject(_) => RequestClass::Local,
+        };
+        // Latencies are differences, so it does not matter that the clock wraps here.
+        #[expect(clippy::cast_possible_truncation, reason = "wrapping clock")]
+        let entered_us = self.worker.clock.now_us() as u32;
+        Tag { command: planned.command.map(Command::id), class, entered_us }
     }
 
     /// Whether the client wants no reply to the request at hand.
@@ -201,7 +205,6 @@ impl SessionActor {
 
     /// Settles a request with an error text, which includes its prefix.
     pub(super) fn settle_error(&mut self, ticket: Ticket, text: &str) {
-        self.window
-            .settle_local(ticket, &mut self.out, |out| resp::encode::error(out, text));
+        self.window.settle_local(ticket, &mut self.out, |out| resp::encode::error(out, text));
     }
 }

@@ -27,10 +27,11 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use bytes::Bytes;
-use command::Merge;
+use command::{CommandId, Merge};
 
 use crate::client_error::RequestFailure;
 use crate::io::{OutBuffer, detached};
+use crate::latency::RequestClass;
 use pieces::{Merging, Segments};
 
 /// The place of a request in its session, as a wrapping sequence number.
@@ -67,6 +68,17 @@ pub struct WindowLimits {
     pub bytes_max: usize,
 }
 
+/// What is known of a request when it enters, for the statistics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tag {
+    /// The command; `None` when there is no such command.
+    pub(crate) command: Option<CommandId>,
+    /// How it is served.
+    pub(crate) class: RequestClass,
+    /// When it came, in microseconds of the worker's clock, which wrap after 71 minutes.
+    pub(crate) entered_us: u32,
+}
+
 /// Replies held behind the head are copied together up to this size; larger ones stay shared.
 const HELD_BYTES_MAX: usize = 4 * 1024;
 
@@ -78,6 +90,7 @@ struct Entry {
     request_bytes: u32,
     /// The client asked for no reply (CLIENT REPLY OFF or SKIP).
     is_muted: bool,
+    tag: Tag,
     state: EntryState,
 }
 
@@ -109,6 +122,8 @@ pub(crate) struct ReplyWindow {
     held_live: usize,
     /// Bytes in `Segments` and `Merging` entries.
     segment_bytes: usize,
+    /// Requests that have left and were not yet counted, and whether their reply was an error.
+    left: Vec<(Tag, bool)>,
 }
 
 impl ReplyWindow {
@@ -123,6 +138,7 @@ impl ReplyWindow {
             held: Vec::new(),
             held_live: 0,
             segment_bytes: 0,
+            left: Vec::new(),
         }
     }
 
@@ -159,16 +175,12 @@ impl ReplyWindow {
     }
 
     /// Enters a request of that many bytes and gives it its ticket.
-    pub(crate) fn enter(&mut self, request_bytes: u32, is_muted: bool) -> Ticket {
+    pub(crate) fn enter(&mut self, request_bytes: u32, is_muted: bool, tag: Tag) -> Ticket {
         // The window is far smaller than the range of tickets, so wrapping keeps them distinct.
         #[expect(clippy::cast_possible_truncation, reason = "wrapping sequence number")]
         let ticket = self.head.wrapping_add(self.entries.len() as u32);
         self.request_bytes += request_bytes as usize;
-        self.entries.push_back(Entry {
-            request_bytes,
-            is_muted,
-            state: EntryState::Waiting,
-        });
+        self.entries.push_back(Entry { request_bytes, is_muted, tag, state: EntryState::Waiting });
         Ticket(ticket)
     }
 
@@ -184,10 +196,13 @@ impl ReplyWindow {
             return;
         };
         if is_head {
+            let tail = out.tail();
+            let start = tail.len();
             if !entry.is_muted {
-                encode(out.tail());
+                encode(tail);
             }
-            self.pop_head();
+            let is_error = tail.get(start) == Some(&b'-');
+            self.pop_head(is_error);
             self.release(out);
             return;
         }
@@ -238,12 +253,7 @@ impl ReplyWindow {
     /// Says that the reply of a request will be merged from the replies of its parts.
     pub(crate) fn plan_merge(&mut self, ticket: Ticket, merge: Merge) {
         if let Some(entry) = self.entry(ticket) {
-            let merging = Merging {
-                merge,
-                begun: Vec::new(),
-                len: 0,
-                is_whole: false,
-            };
+            let merging = Merging { merge, begun: Vec::new(), len: 0, is_whole: false };
             entry.state = EntryState::Merging(Box::new(merging));
         }
     }
@@ -266,13 +276,14 @@ impl ReplyWindow {
         };
         match &mut entry.state {
             EntryState::Waiting | EntryState::Leaving if is_head => {
+                let is_error = piece == Piece::Whole && data.get(range.start) == Some(&b'-');
                 if !entry.is_muted {
                     out.push_range(data, range);
                 }
                 if piece == Piece::More {
                     entry.state = EntryState::Leaving;
                 } else {
-                    self.pop_head();
+                    self.pop_head(is_error);
                     self.release(out);
                 }
             }
@@ -286,8 +297,7 @@ impl ReplyWindow {
             }
             EntryState::Waiting if piece == Piece::Whole && len <= HELD_BYTES_MAX => {
                 let start = self.held.len();
-                self.held
-                    .extend_from_slice(data.get(range).unwrap_or_default());
+                self.held.extend_from_slice(data.get(range).unwrap_or_default());
                 self.hold(ticket, start);
             }
             EntryState::Waiting => {
@@ -317,10 +327,16 @@ impl ReplyWindow {
         self.set_muted(ticket, false);
     }
 
+    /// The requests that have left since the last call, and whether their reply was an error.
+    pub(crate) fn take_left(&mut self) -> impl Iterator<Item = (Tag, bool)> {
+        self.left.drain(..)
+    }
+
     /// Gives up memory that an idle window does not need.
     pub(crate) fn shrink(&mut self) {
         if self.entries.is_empty() && self.entries.capacity() > 0 {
             self.entries = VecDeque::new();
+            self.left = Vec::new();
             self.held = Vec::new();
             self.held_live = 0;
         }
@@ -333,13 +349,8 @@ impl ReplyWindow {
     }
 
     fn entry(&mut self, ticket: Ticket) -> Option<&mut Entry> {
-        let entry = self
-            .entries
-            .get_mut(ticket.0.wrapping_sub(self.head) as usize);
-        debug_assert!(
-            entry.is_some(),
-            "S-2: a reply for a request that is not in the window"
-        );
+        let entry = self.entries.get_mut(ticket.0.wrapping_sub(self.head) as usize);
+        debug_assert!(entry.is_some(), "S-2: a reply for a request that is not in the window");
         entry
     }
 
@@ -357,8 +368,9 @@ impl ReplyWindow {
         self.tidy_held();
     }
 
-    fn pop_head(&mut self) {
+    fn pop_head(&mut self, is_error: bool) {
         if let Some(entry) = self.entries.pop_front() {
+            self.left.push((entry.tag, is_error));
             // INVARIANT S-3.
             self.request_bytes -= entry.request_bytes as usize;
             self.head = self.head.wrapping_add(1);
@@ -369,14 +381,16 @@ impl ReplyWindow {
     fn release(&mut self, out: &mut OutBuffer) {
         while let Some(entry) = self.entries.front_mut() {
             let is_muted = entry.is_muted;
-            match &mut entry.state {
+            let is_error = match &mut entry.state {
                 EntryState::Waiting | EntryState::Leaving => break,
                 EntryState::Held { start, len } => {
                     let range = *start as usize..(*start + *len) as usize;
                     self.held_live -= range.len();
+                    let reply = self.held.get(range).unwrap_or_default();
                     if !is_muted {
-                        out.extend(self.held.get(range).unwrap_or_default());
+                        out.extend(reply);
                     }
+                    reply.first() == Some(&b'-')
                 }
                 EntryState::Segments(segments) => {
                     self.segment_bytes -= segments.len;
@@ -389,18 +403,23 @@ impl ReplyWindow {
                         entry.state = EntryState::Leaving;
                         break;
                     }
+                    // No server has errors as long as what comes in pieces.
+                    false
                 }
                 EntryState::Merging(merging) => {
                     if !merging.is_whole {
                         break;
                     }
                     self.segment_bytes -= merging.len;
+                    let tail = out.tail();
+                    let start = tail.len();
                     if !is_muted {
-                        merging.merge.finish(out.tail());
+                        merging.merge.finish(tail);
                     }
+                    tail.get(start) == Some(&b'-')
                 }
-            }
-            self.pop_head();
+            };
+            self.pop_head(is_error);
         }
         self.tidy_held();
     }

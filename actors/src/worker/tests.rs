@@ -45,22 +45,20 @@ fn a_counter_goes_up_and_down() {
 }
 
 #[test]
-fn the_clock_shows_what_it_was_set_to() {
-    let clock = CoarseClock::default();
-    assert_eq!(clock.now_ms(), 0);
-    clock.set(Duration::from_micros(1_999));
-    assert_eq!(clock.now_ms(), 1);
-    clock.set(Duration::MAX);
-    assert_eq!(clock.now_ms(), u64::MAX);
+fn the_clock_stands_until_somebody_looks() {
+    let clock = Clock::default();
+    assert_eq!((clock.now_us(), clock.now_ms()), (0, 0));
+    clock.refresh();
+    let seen = clock.now_us();
+    assert_eq!((clock.now_us(), clock.now_ms()), (seen, seen / 1000));
+    clock.refresh();
+    assert!(clock.now_us() >= seen);
 }
 
 #[test]
 fn a_backend_with_credentials_of_its_own_gets_those() {
     let addr = |text: &str| text.parse::<routing::BackendAddr>().unwrap();
-    let credentials = |user: &str| Credentials {
-        user: user.to_owned(),
-        ..Credentials::default()
-    };
+    let credentials = |user: &str| Credentials { user: user.to_owned(), ..Credentials::default() };
     let settings = Settings {
         session_credentials: Credentials::default(),
         product_credentials: credentials("product"),
@@ -71,18 +69,12 @@ fn a_backend_with_credentials_of_its_own_gets_those() {
         config: Config::default(),
     };
     assert_eq!(settings.credentials_of(&addr("10.0.0.1:6379")).user, "own");
-    assert_eq!(
-        settings.credentials_of(&addr("10.0.0.1:6380")).user,
-        "product"
-    );
+    assert_eq!(settings.credentials_of(&addr("10.0.0.1:6380")).user, "product");
 }
 
 #[test]
 fn a_run_id_has_forty_hex_digits() {
     let id = random_hex();
-    assert!(
-        id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        "`{id}`"
-    );
+    assert!(id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "`{id}`");
     assert_ne!(id, random_hex());
 }

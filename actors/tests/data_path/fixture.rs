@@ -70,12 +70,7 @@ impl Fixture {
                 .start();
         stats.send(AddWorker(supervisor.clone())).await.unwrap();
         let _listener = ListenerActor::new(shared, vec![supervisor.clone()], clients, log).start();
-        Self {
-            addr,
-            backends,
-            stats,
-            supervisor,
-        }
+        Self { addr, backends, stats, supervisor }
     }
 
     pub(crate) async fn client(&self) -> Peer {
@@ -140,10 +135,7 @@ impl Peer {
         let read = self.0.read_exact(&mut bytes).await;
         let (bytes, expected) = (bytes.escape_ascii(), expected.escape_ascii());
         assert!(read.is_ok(), "closed; expected `{expected}`, has `{bytes}`");
-        assert!(
-            bytes.to_string() == expected.to_string(),
-            "`{bytes}` instead of `{expected}`"
-        );
+        assert!(bytes.to_string() == expected.to_string(), "`{bytes}` instead of `{expected}`");
     }
 
     /// Reads to the end of the connection; gives what came before it.
@@ -168,9 +160,5 @@ pub(crate) fn key(backend: usize, backends: usize, number: usize) -> String {
     let is_there = |key: &String| {
         routing::slot_of(key.as_bytes()).index() * backends / routing::SLOTS == backend
     };
-    (0..)
-        .map(|key| format!("key:{key}"))
-        .filter(is_there)
-        .nth(number)
-        .unwrap()
+    (0..).map(|key| format!("key:{key}")).filter(is_there).nth(number).unwrap()
 }

@@ -28,9 +28,7 @@ fn replies_of_two_backends_keep_the_order_of_the_requests() {
             client.send(&requests.concat()).await;
             let mut first = fixture.backend(0).await;
             let mut second = fixture.backend(1).await;
-            first
-                .expect(&[&requests[0][..], &requests[2]].concat())
-                .await;
+            first.expect(&[&requests[0][..], &requests[2]].concat()).await;
             second.expect(&requests[1]).await;
             if is_second_faster {
                 second.send(b"$2\r\nii\r\n").await;
@@ -110,9 +108,7 @@ fn large_replies_keep_their_bytes_and_their_place() {
                 fixture.settle().await;
                 first.send(b"+first\r\n+third\r\n").await;
                 second.send(&reply[cut..]).await;
-                client
-                    .expect(&[b"+first\r\n", &reply[..], b"+third\r\n"].concat())
-                    .await;
+                client.expect(&[b"+first\r\n", &reply[..], b"+third\r\n"].concat()).await;
             }
         }
     });
@@ -238,10 +234,7 @@ fn a_reply_that_nobody_waits_for_replaces_the_connection() {
 #[test]
 fn a_session_goes_on_after_its_own_answers_paused_it() {
     run(async {
-        let config = Config {
-            session_output_pause_bytes: 16,
-            ..Config::default()
-        };
+        let config = Config { session_output_pause_bytes: 16, ..Config::default() };
         let fixture = Fixture::start(1, config).await;
         let mut client = fixture.client().await;
         client.send(&b"PING\r\n".repeat(1000)).await;
@@ -253,11 +246,8 @@ fn a_session_goes_on_after_its_own_answers_paused_it() {
 #[test]
 fn requests_beyond_what_may_wait_are_refused_in_their_place() {
     run(async {
-        let config = Config {
-            backend_max_pipeline: 1,
-            backend_waiting_max: 1,
-            ..Config::default()
-        };
+        let config =
+            Config { backend_max_pipeline: 1, backend_waiting_max: 1, ..Config::default() };
         let fixture = Fixture::start(1, config).await;
         let get = request(&["GET", "k"]);
         let mut clients = Vec::new();
@@ -415,9 +405,7 @@ fn parts_that_come_in_pieces_are_merged_whole() {
         client.send(&request(&["MGET", &keys[0], &keys[1]])).await;
         let mut backends = [fixture.backend(0).await, fixture.backend(1).await];
         let values = [bulk(60_000, b'a'), bulk(90_000, b'b')];
-        let replies = values
-            .each_ref()
-            .map(|value| [b"*1\r\n", &value[..]].concat());
+        let replies = values.each_ref().map(|value| [b"*1\r\n", &value[..]].concat());
         for (backend, key) in backends.iter_mut().zip(&keys) {
             backend.expect(&request(&["MGET", key])).await;
         }
@@ -430,8 +418,6 @@ fn parts_that_come_in_pieces_are_merged_whole() {
         for (backend, reply) in backends.iter_mut().zip(&replies) {
             backend.send(&reply[50_000..]).await;
         }
-        client
-            .expect(&[b"*2\r\n", &values[0][..], &values[1]].concat())
-            .await;
+        client.expect(&[b"*2\r\n", &values[0][..], &values[1]].concat()).await;
     });
 }

@@ -4,10 +4,7 @@ use super::*;
 
 #[test]
 fn schedstat_gives_the_time_on_a_processor() {
-    assert_eq!(
-        parse_schedstat("196253008 14361 5\n"),
-        Some(Duration::from_nanos(196_253_008))
-    );
+    assert_eq!(parse_schedstat("196253008 14361 5\n"), Some(Duration::from_nanos(196_253_008)));
     assert_eq!(parse_schedstat(""), None);
     assert_eq!(parse_schedstat("x 1 2"), None);
 }

@@ -19,9 +19,7 @@ fn is_alive(pid: u32) -> bool {
 fn a_dropped_process_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let processes = Processes::default();
-    let process = processes
-        .spawn("sleep", &mut sleeper(), &dir.path().join("log"))
-        .unwrap();
+    let process = processes.spawn("sleep", &mut sleeper(), &dir.path().join("log")).unwrap();
     let pid = process.pid();
     process.check_running().unwrap();
     assert!(is_alive(pid));
@@ -51,10 +49,7 @@ fn a_program_that_does_not_finish_is_killed_at_its_limit() {
     let processes = Processes::default();
     let limit = Duration::from_millis(10);
     let error = processes.run("sleep", &mut sleeper(), &dir.path().join("log"), limit);
-    assert_eq!(
-        error.unwrap_err().to_string(),
-        "`sleep` was not finished after 0 s"
-    );
+    assert_eq!(error.unwrap_err().to_string(), "`sleep` was not finished after 0 s");
     assert!(processes.state().children.is_empty());
 }
 
@@ -65,10 +60,7 @@ fn output_is_returned_and_failure_quotes_the_log() {
     let processes = Processes::default();
     let mut good = Command::new("sh");
     good.args(["-c", "echo fine"]);
-    assert_eq!(
-        processes.run("sh", &mut good, &log, LIMIT).unwrap(),
-        "fine\n"
-    );
+    assert_eq!(processes.run("sh", &mut good, &log, LIMIT).unwrap(), "fine\n");
     let mut bad = Command::new("sh");
     bad.args(["-c", "echo broken >&2; exit 3"]);
     let error = processes.run("sh", &mut bad, &log, LIMIT).unwrap_err();

@@ -7,10 +7,7 @@ fn the_version_is_the_first_line_that_says_anything() {
     let check = |text: &str, expected: Option<&str>| {
         assert_eq!(first_line(text).as_deref(), expected);
     };
-    check(
-        "\nThis is nutcracker-0.5.0\nasync\n",
-        Some("This is nutcracker-0.5.0"),
-    );
+    check("\nThis is nutcracker-0.5.0\nasync\n", Some("This is nutcracker-0.5.0"));
     check(
         "HAProxy version 2.6.12 2026/10/17 - https://haproxy.org/\n",
         Some("HAProxy version 2.6.12 2026/10/17"),
@@ -20,9 +17,7 @@ fn the_version_is_the_first_line_that_says_anything() {
 
 #[test]
 fn a_missing_program_comes_with_its_install_line() {
-    let error = installed("no-such-proxy", "the-package", "-V")
-        .err()
-        .unwrap();
+    let error = installed("no-such-proxy", "the-package", "-V").err().unwrap();
     let expected = "`no-such-proxy` is not installed: run `apt-get install the-package`";
     assert_eq!(error.to_string(), expected);
 }

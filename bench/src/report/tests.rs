@@ -20,13 +20,7 @@ fn report(keyway: &[f64], nutcracker: &[f64], idle_growth: u64) -> Report {
     let loads = Rounds::from([
         (TargetKind::Keyway, samples(keyway)),
         (TargetKind::Nutcracker, samples(nutcracker)),
-        (
-            TargetKind::Direct,
-            vec![Sample {
-                proxy_cpu_us: None,
-                ..sample(0.0)
-            }],
-        ),
+        (TargetKind::Direct, vec![Sample { proxy_cpu_us: None, ..sample(0.0) }]),
     ]);
     let before_bytes = 1024 * 1024;
     let after_bytes = before_bytes + idle_growth * u64::from(IDLE_CONNECTIONS);
@@ -41,23 +35,14 @@ fn report(keyway: &[f64], nutcracker: &[f64], idle_growth: u64) -> Report {
         rounds: 3,
         seconds: 2,
         loads: vec![(WORKLOADS[0], loads)],
-        idle: Rounds::from([(
-            TargetKind::Keyway,
-            vec![IdleSample {
-                before_bytes,
-                after_bytes,
-            }],
-        )]),
+        idle: Rounds::from([(TargetKind::Keyway, vec![IdleSample { before_bytes, after_bytes }])]),
     }
 }
 
 #[test]
 fn floors_are_judged_by_the_median_of_the_ratios_of_each_round() {
     let check = |keyway: &[f64], nutcracker: &[f64], idle_growth, expected| {
-        assert_eq!(
-            report(keyway, nutcracker, idle_growth).are_floors_met(),
-            expected
-        );
+        assert_eq!(report(keyway, nutcracker, idle_growth).are_floors_met(), expected);
     };
     check(&[9.0], &[10.0], 1000, true);
     check(&[9.6], &[10.0], 1000, false);
@@ -110,10 +95,7 @@ fn the_report_is_markdown() {
 | GET 64 B, pipeline 1 | 0.85 [0.80-0.90] | <= 0.95 | ok |
 | bytes per idle connection | 4000 [4000-4000] | <= 3072 | missed |
 ";
-    assert_eq!(
-        report(&[8.0, 9.0], &[10.0, 10.0], 4000).to_string(),
-        expected
-    );
+    assert_eq!(report(&[8.0, 9.0], &[10.0, 10.0], 4000).to_string(), expected);
 }
 
 #[test]

@@ -32,9 +32,6 @@ fn haproxy_gets_one_backend_and_one_thread() {
 #[test]
 fn target_names_are_those_of_the_option() {
     for kind in TargetKind::value_variants() {
-        assert_eq!(
-            kind.to_possible_value().unwrap().get_name(),
-            kind.to_string()
-        );
+        assert_eq!(kind.to_possible_value().unwrap().get_name(), kind.to_string());
     }
 }

@@ -3,10 +3,7 @@
 use super::*;
 
 fn workload(name: &str) -> Workload {
-    *WORKLOADS
-        .iter()
-        .find(|workload| workload.name == name)
-        .unwrap()
+    *WORKLOADS.iter().find(|workload| workload.name == name).unwrap()
 }
 
 #[test]
@@ -19,10 +16,7 @@ fn names_are_unique() {
 
 #[test]
 fn commands_name_random_keys() {
-    assert_eq!(
-        workload("get64-p1").command(),
-        ["GET", "small:__rand_int__"]
-    );
+    assert_eq!(workload("get64-p1").command(), ["GET", "small:__rand_int__"]);
     assert_eq!(workload("mget10-p16").command().len(), 11);
     let set = workload("set64k").command();
     assert_eq!(set[1], "large:__rand_int__");

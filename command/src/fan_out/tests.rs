@@ -18,40 +18,21 @@ fn split(line: &str, destination_of: impl FnMut(SlotId) -> usize) -> Vec<(usize,
     let words = |part: &Part| {
         let request = String::from_utf8_lossy(&out[part.range.clone()]).into_owned();
         let words: Vec<&str> = request.split("\r\n").skip(2).step_by(2).collect();
-        assert!(
-            request.starts_with(&format!("*{}\r\n", words.len())),
-            "{request}"
-        );
+        assert!(request.starts_with(&format!("*{}\r\n", words.len())), "{request}");
         words.join(" ")
     };
-    parts
-        .iter()
-        .map(|part| (part.destination, words(part)))
-        .collect()
+    parts.iter().map(|part| (part.destination, words(part))).collect()
 }
 
 #[test]
 fn keys_of_one_destination_stay_together_and_in_order() {
     let odd_slots = |slot: SlotId| usize::from(slot.number() % 2);
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|key| odd_slots(slot_of(key.as_bytes())));
-    assert_eq!(
-        [a, b, c, d],
-        [1, 1, 1, 0],
-        "slots of the keys changed (H-1)"
-    );
+    assert_eq!([a, b, c, d], [1, 1, 1, 0], "slots of the keys changed (H-1)");
     let parts = split("mget d a c d b", odd_slots);
-    assert_eq!(
-        parts,
-        [(0, "MGET d d".to_owned()), (1, "MGET a c b".to_owned())]
-    );
+    assert_eq!(parts, [(0, "MGET d d".to_owned()), (1, "MGET a c b".to_owned())]);
     let parts = split("mset a 1 d 2 a 3 d 4", odd_slots);
-    assert_eq!(
-        parts,
-        [
-            (1, "MSET a 1 a 3".to_owned()),
-            (0, "MSET d 2 d 4".to_owned())
-        ]
-    );
+    assert_eq!(parts, [(1, "MSET a 1 a 3".to_owned()), (0, "MSET d 2 d 4".to_owned())]);
 }
 
 #[test]
@@ -77,12 +58,7 @@ fn a_part_knows_the_slot_of_its_first_key() {
 #[test]
 fn many_keys_are_split_in_linear_order() {
     let keys: Vec<String> = (0..20_000).map(|number| format!("key:{number}")).collect();
-    let parts = split(&format!("touch {}", keys.join(" ")), |slot| {
-        slot.index() % 3
-    });
-    let count: usize = parts
-        .iter()
-        .map(|(_, words)| words.split(' ').count() - 1)
-        .sum();
+    let parts = split(&format!("touch {}", keys.join(" ")), |slot| slot.index() % 3);
+    let count: usize = parts.iter().map(|(_, words)| words.split(' ').count() - 1).sum();
     assert_eq!((parts.len(), count), (3, keys.len()));
 }

@@ -32,10 +32,7 @@ const CASES: &[(&str, &str)] = &[
     ("bitop and dest a b", "dest a b"),
     ("pfmerge dest a b", "dest a b"),
     ("sdiffstore dest a b", "dest a b"),
-    (
-        "geosearchstore dest src FROMMEMBER m BYRADIUS 1 km",
-        "dest src",
-    ),
+    ("geosearchstore dest src FROMMEMBER m BYRADIUS 1 km", "dest src"),
     ("smove a b member", "a b"),
     ("copy a b DB 3 REPLACE", "a b"),
     ("blpop a b 0", "a b"),
@@ -70,10 +67,7 @@ const CASES: &[(&str, &str)] = &[
     // Redis names the first destination here and writes to the last one; both count.
     ("georadius k 1 2 3 km STORE a STORE b", "k a b"),
     ("sort k", "k"),
-    (
-        "sort k BY nosort LIMIT 0 5 GET # ASC ALPHA STORE dest",
-        "k dest",
-    ),
+    ("sort k BY nosort LIMIT 0 5 GET # ASC ALPHA STORE dest", "k dest"),
     ("sort k store a store b", "k b"),
     ("sort k by store", "k"),
     ("sort k get store store dest", "k dest"),
@@ -83,10 +77,7 @@ const CASES: &[(&str, &str)] = &[
     ("xread COUNT 2 streams a $", "a"),
     ("xread COUNT 2 BLOCK 5 STREAMS a b c 0 0 0", "a b c"),
     ("xreadgroup GROUP g c STREAMS a >", "a"),
-    (
-        "xreadgroup GROUP g c COUNT 1 BLOCK 0 NOACK STREAMS a b > >",
-        "a b",
-    ),
+    ("xreadgroup GROUP g c COUNT 1 BLOCK 0 NOACK STREAMS a b > >", "a b"),
     ("xreadgroup GROUP g streams STREAMS a >", "a"),
     // A group of this name leads Redis' own COMMAND GETKEYS astray, but not its XREADGROUP.
     ("xreadgroup COUNT 1 GROUP streams c STREAMS a >", "a"),
@@ -111,11 +102,7 @@ fn every_command_with_moving_keys_has_a_case() {
             name == command.name()
         });
         // MIGRATE is refused, so nobody needs its keys.
-        assert!(
-            !has_moving_keys || has_case || command.name() == "migrate",
-            "{}",
-            command.name()
-        );
+        assert!(!has_moving_keys || has_case || command.name() == "migrate", "{}", command.name());
     }
 }
 
@@ -153,11 +140,7 @@ fn block_is_an_option_only_where_redis_takes_it_for_one() {
         ("xreadgroup GROUP g c NOACK BLOCK 1 STREAMS a >", true),
     ];
     for (line, expected) in blocks {
-        assert_eq!(
-            has_block_option(&Request::words(line).args()),
-            expected,
-            "{line}"
-        );
+        assert_eq!(has_block_option(&Request::words(line).args()), expected, "{line}");
     }
 }
 

@@ -51,17 +51,11 @@ fn execute(store: &mut Store, args: &[Vec<u8>]) -> Vec<u8> {
 /// The arguments of an encoded request.
 fn arguments(request: &[u8]) -> Vec<Vec<u8>> {
     let content = |element: &[u8]| {
-        let start = element
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .expect("a header")
-            + 1;
+        let start = element.iter().position(|byte| *byte == b'\n').expect("a header") + 1;
         element[start..element.len() - 2].to_vec()
     };
     let elements = reply::elements(request).expect("a request is an array");
-    elements
-        .map(|element| content(element.expect("a complete request")))
-        .collect()
+    elements.map(|element| content(element.expect("a complete request"))).collect()
 }
 
 /// A fan-out that is waiting for its replies: the sub-requests and their merge.
@@ -72,13 +66,7 @@ fn fanned_out(line: &str) -> (Vec<Vec<u8>>, Merge) {
     };
     let mut out = Vec::new();
     let (parts, merge) = fan_out.split(&request.frame, |slot| slot.index(), &mut out);
-    (
-        parts
-            .iter()
-            .map(|part| out[part.range.clone()].to_vec())
-            .collect(),
-        merge,
-    )
+    (parts.iter().map(|part| out[part.range.clone()].to_vec()).collect(), merge)
 }
 
 /// The joined reply to `line`, whose parts are answered by `replies`.
@@ -92,22 +80,14 @@ fn joined(line: &str, replies: &[&'static str]) -> String {
     let mut out = b"earlier replies".to_vec();
     merge.finish(&mut out);
     let out = String::from_utf8(out).expect("text");
-    out.strip_prefix("earlier replies")
-        .expect("earlier replies stay")
-        .to_owned()
+    out.strip_prefix("earlier replies").expect("earlier replies stay").to_owned()
 }
 
 #[test]
 fn replies_are_joined_in_the_order_of_the_keys() {
     let replies = ["*2\r\n$1\r\nA\r\n$1\r\nA\r\n", "*1\r\n$-1\r\n"];
-    assert_eq!(
-        joined("mget a b a", &replies),
-        "*3\r\n$1\r\nA\r\n$-1\r\n$1\r\nA\r\n"
-    );
-    assert_eq!(
-        joined("mget a b a", &["*2\r\n_\r\n_\r\n", "*1\r\n_\r\n"]),
-        "*3\r\n_\r\n_\r\n_\r\n"
-    );
+    assert_eq!(joined("mget a b a", &replies), "*3\r\n$1\r\nA\r\n$-1\r\n$1\r\nA\r\n");
+    assert_eq!(joined("mget a b a", &["*2\r\n_\r\n_\r\n", "*1\r\n_\r\n"]), "*3\r\n_\r\n_\r\n_\r\n");
     assert_eq!(joined("del a b", &[":1\r\n", ":0\r\n"]), ":1\r\n");
     assert_eq!(joined("exists a b a", &[":2\r\n", ":1\r\n"]), ":3\r\n");
     assert_eq!(joined("mset a 1 b 2", &["+OK\r\n", "+OK\r\n"]), "+OK\r\n");

@@ -13,17 +13,11 @@ use crate::testing::table;
 const CROSS_SLOT: &str = "CROSSSLOT Keys in request don't hash to the same slot";
 
 fn forward(key: &str, access: Access) -> Plan {
-    Plan::Forward {
-        slot: slot_of(key.as_bytes()),
-        access,
-    }
+    Plan::Forward { slot: slot_of(key.as_bytes()), access }
 }
 
 fn keyless(access: Access) -> Plan {
-    Plan::Forward {
-        slot: KEYLESS_SLOT,
-        access,
-    }
+    Plan::Forward { slot: KEYLESS_SLOT, access }
 }
 
 #[test]
@@ -62,12 +56,7 @@ fn requests_without_keys_go_to_one_backend() {
 
 #[test]
 fn requests_that_redis_will_refuse_are_forwarded_for_its_words() {
-    for line in [
-        "EVAL script x k",
-        "EVAL script -1",
-        "sintercard 9 k",
-        "xread COUNT 1 STREAMS k",
-    ] {
+    for line in ["EVAL script x k", "EVAL script -1", "sintercard 9 k", "xread COUNT 1 STREAMS k"] {
         assert!(matches!(plan(line), Plan::Forward { .. }), "{line}");
     }
 }
@@ -100,9 +89,7 @@ fn multi_key_commands_are_split_when_their_keys_lie_in_several_slots() {
         ("touch a b c d", FanOutKind::Touch, 4),
     ];
     for (line, kind, keys) in cases {
-        let Plan::FanOut(request) = plan(line) else {
-            panic!("{line}")
-        };
+        let Plan::FanOut(request) = plan(line) else { panic!("{line}") };
         assert_eq!(request.kind(), kind);
         assert_eq!(request.slots().count(), keys);
         assert_eq!(request.slots().next(), Some(slot_of(b"a")));
@@ -112,61 +99,22 @@ fn multi_key_commands_are_split_when_their_keys_lie_in_several_slots() {
 #[test]
 fn the_checks_run_in_the_order_of_redis() {
     let cases = [
-        (
-            "nosuch a",
-            "ERR unknown command 'nosuch', with args beginning with: 'a' ",
-        ),
+        ("nosuch a", "ERR unknown command 'nosuch', with args beginning with: 'a' "),
         ("get", "ERR wrong number of arguments for 'get' command"),
         ("GET a b", "ERR wrong number of arguments for 'get' command"),
-        (
-            "mset a 1 b",
-            "ERR wrong number of arguments for 'mset' command",
-        ),
-        (
-            "ping a b",
-            "ERR wrong number of arguments for 'ping' command",
-        ),
-        (
-            "multi now",
-            "ERR wrong number of arguments for 'multi' command",
-        ),
-        (
-            "shutdown a b c d e f",
-            "ERR command 'shutdown' is not allowed through this proxy",
-        ),
-        (
-            "config",
-            "ERR wrong number of arguments for 'config' command",
-        ),
-        (
-            "CONFIG GET",
-            "ERR wrong number of arguments for 'config|get' command",
-        ),
-        (
-            "config nosuch x",
-            "ERR unknown subcommand 'nosuch'. Try CONFIG HELP.",
-        ),
-        (
-            "cluster",
-            "ERR wrong number of arguments for 'cluster' command",
-        ),
-        (
-            "cluster info",
-            "ERR This instance has cluster support disabled",
-        ),
+        ("mset a 1 b", "ERR wrong number of arguments for 'mset' command"),
+        ("ping a b", "ERR wrong number of arguments for 'ping' command"),
+        ("multi now", "ERR wrong number of arguments for 'multi' command"),
+        ("shutdown a b c d e f", "ERR command 'shutdown' is not allowed through this proxy"),
+        ("config", "ERR wrong number of arguments for 'config' command"),
+        ("CONFIG GET", "ERR wrong number of arguments for 'config|get' command"),
+        ("config nosuch x", "ERR unknown subcommand 'nosuch'. Try CONFIG HELP."),
+        ("cluster", "ERR wrong number of arguments for 'cluster' command"),
+        ("cluster info", "ERR This instance has cluster support disabled"),
         ("readonly", "ERR This instance has cluster support disabled"),
-        (
-            "multi",
-            "ERR command 'multi' is not supported by this proxy yet (transactions)",
-        ),
-        (
-            "xread BLOCK 0 STREAMS k 0",
-            "ERR command 'xread' is not supported by this proxy yet",
-        ),
-        (
-            "slaveof no one",
-            "ERR command 'slaveof' is not allowed through this proxy (it acts",
-        ),
+        ("multi", "ERR command 'multi' is not supported by this proxy yet (transactions)"),
+        ("xread BLOCK 0 STREAMS k 0", "ERR command 'xread' is not supported by this proxy yet"),
+        ("slaveof no one", "ERR command 'slaveof' is not allowed through this proxy (it acts"),
     ];
     for (line, expected) in cases {
         let text = rejection(line);
@@ -182,18 +130,9 @@ fn local_commands_are_told_apart() {
         ("COMMAND", LocalCommand::Command),
         ("command count", LocalCommand::Command),
         ("config get maxmemory", LocalCommand::ConfigGet),
-        (
-            "CLIENT SetName x",
-            LocalCommand::Client(ClientCommand::SetName),
-        ),
-        (
-            "client setinfo LIB-NAME x",
-            LocalCommand::Client(ClientCommand::SetInfo),
-        ),
-        (
-            "client no-touch ON",
-            LocalCommand::Client(ClientCommand::NoTouch),
-        ),
+        ("CLIENT SetName x", LocalCommand::Client(ClientCommand::SetName)),
+        ("client setinfo LIB-NAME x", LocalCommand::Client(ClientCommand::SetInfo)),
+        ("client no-touch ON", LocalCommand::Client(ClientCommand::NoTouch)),
     ];
     for (line, expected) in cases {
         assert_eq!(plan(line), Plan::Local(expected), "{line}");
@@ -205,10 +144,7 @@ fn the_command_is_named_even_when_its_request_is_refused() {
     let table = table();
     let name = |line: &str| {
         let request = Request::words(line);
-        table
-            .plan(&request.args())
-            .command
-            .map(|command| command.name().to_owned())
+        table.plan(&request.args()).command.map(|command| command.name().to_owned())
     };
     assert_eq!(name("get").as_deref(), Some("get"));
     assert_eq!(name("config set a b").as_deref(), Some("config|set"));
@@ -220,10 +156,7 @@ fn the_command_is_named_even_when_its_request_is_refused() {
 fn a_request_without_a_name_is_unknown() {
     let planned = table().plan(&Args::new(b"", &[]));
     assert!(planned.command.is_none());
-    assert!(matches!(
-        planned.plan,
-        Plan::Reject(Rejection::UnknownCommand { .. })
-    ));
+    assert!(matches!(planned.plan, Plan::Reject(Rejection::UnknownCommand { .. })));
 }
 
 proptest! {

@@ -81,32 +81,17 @@ fn every_text_is_as_written_here() {
 fn an_unknown_command_is_shown_as_redis_shows_it() {
     let x = |count| vec![b'x'; count];
     let text = |name: &[u8], args: &[u8]| {
-        [
-            b"ERR unknown command '",
-            name,
-            b"', with args beginning with: ",
-            args,
-        ]
-        .concat()
+        [b"ERR unknown command '", name, b"', with args beginning with: ", args].concat()
     };
     assert_eq!(unknown(&[b"foo"]), text(b"foo", b""));
     assert_eq!(unknown(&[b"foo", b"", b"y"]), text(b"foo", b"'' 'y' "));
-    assert_eq!(
-        unknown(&[b"fo\0o", b"a\0b", b"c\r\nd"]),
-        text(b"fo", b"'a' 'c  d' ")
-    );
-    assert_eq!(
-        unknown(&[b"f\no", b"\xff\xfe"]),
-        text(b"f o", b"'\xff\xfe' ")
-    );
+    assert_eq!(unknown(&[b"fo\0o", b"a\0b", b"c\r\nd"]), text(b"fo", b"'a' 'c  d' "));
+    assert_eq!(unknown(&[b"f\no", b"\xff\xfe"]), text(b"f o", b"'\xff\xfe' "));
     assert_eq!(unknown(&[&x(300), b"y"]), text(&x(128), b"'y' "));
     // The arguments end at 128 bytes, quotes included.
     let (sixty, two) = (x(60), x(2));
     let shown = [b"'", &sixty[..], b"' '", &sixty, b"' '", &two, b"' "].concat();
-    assert_eq!(
-        unknown(&[b"foo", &sixty, &sixty, &sixty, &sixty]),
-        text(b"foo", &shown)
-    );
+    assert_eq!(unknown(&[b"foo", &sixty, &sixty, &sixty, &sixty]), text(b"foo", &shown));
     let shown = [b"'", &x(125)[..], b"' "].concat();
     assert_eq!(unknown(&[b"foo", &x(125), b"y"]), text(b"foo", &shown));
     let shown = [b"'", &x(124)[..], b"' 'y' "].concat();
@@ -121,10 +106,7 @@ fn an_unknown_subcommand_is_shown_as_redis_shows_it() {
     };
     let expected = "ERR unknown subcommand 'f  oo'. Try CLIENT HELP.";
     assert_eq!(text(b"ClIent", b"f\r\noo"), expected);
-    assert_eq!(
-        text(b"client", b"a\0b"),
-        "ERR unknown subcommand 'a'. Try CLIENT HELP."
-    );
+    assert_eq!(text(b"client", b"a\0b"), "ERR unknown subcommand 'a'. Try CLIENT HELP.");
     let long = text(b"client", &[b'x'; 200]);
     assert_eq!(long.matches('x').count(), 128);
 }
@@ -141,10 +123,7 @@ fn exec_with_arguments_is_told_that_its_transaction_has_ended() {
 fn an_encoded_rejection_is_one_error_reply() {
     let mut out = Vec::new();
     Rejection::CrossSlot.encode(&mut out);
-    assert_eq!(
-        out,
-        b"-CROSSSLOT Keys in request don't hash to the same slot\r\n"
-    );
+    assert_eq!(out, b"-CROSSSLOT Keys in request don't hash to the same slot\r\n");
     assert!(resp::reply::is_error(&out));
 }
 

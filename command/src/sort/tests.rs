@@ -23,11 +23,7 @@ fn patterns_that_stay_in_the_slot_are_forwarded() {
     ];
     for line in lines {
         let plan = plan(line);
-        let access = if line.starts_with("sort_ro") {
-            Access::Read
-        } else {
-            Access::Write
-        };
+        let access = if line.starts_with("sort_ro") { Access::Read } else { Access::Write };
         let slot = routing::slot_of(b"u");
         assert_eq!(plan, Plan::Forward { slot, access }, "{line}");
     }
@@ -42,10 +38,7 @@ fn patterns_that_may_leave_the_slot_are_refused() {
         ("sort {u}:list GET *{u}", DENIED_GET),
         ("sort {u}:list GET {u*}", DENIED_GET),
         ("sort {u}:list GET {u:*", DENIED_GET),
-        (
-            "sort_ro {u}:list ASC ALPHA DESC LIMIT 0 1 GET {v}*",
-            DENIED_GET,
-        ),
+        ("sort_ro {u}:list ASC ALPHA DESC LIMIT 0 1 GET {v}*", DENIED_GET),
     ];
     for (line, expected) in lines {
         assert_eq!(rejection(line), expected, "{line}");

@@ -10,10 +10,7 @@ fn data_and_policies_make_a_table() {
     assert!(table.len() > 350, "{} commands", table.len());
     for (number, command) in table.commands().enumerate() {
         assert_eq!(command.id().index(), number);
-        assert_eq!(
-            table.get(command.id()).map(Command::name),
-            Some(command.name())
-        );
+        assert_eq!(table.get(command.id()).map(Command::name), Some(command.name()));
     }
 }
 
@@ -44,24 +41,10 @@ fn what_only_resembles_a_name_is_not_found() {
         b"\xff\xfe",
     ];
     for name in names {
-        assert!(
-            table.lookup(name).is_none(),
-            "{}",
-            String::from_utf8_lossy(name)
-        );
+        assert!(table.lookup(name).is_none(), "{}", String::from_utf8_lossy(name));
     }
-    for name in [
-        &b"config|"[..],
-        b"config|get|x",
-        b"get|x",
-        b"|get",
-        b"nosuch|get",
-    ] {
-        assert!(
-            table.lookup_full(name).is_none(),
-            "{}",
-            String::from_utf8_lossy(name)
-        );
+    for name in [&b"config|"[..], b"config|get|x", b"get|x", b"|get", b"nosuch|get"] {
+        assert!(table.lookup_full(name).is_none(), "{}", String::from_utf8_lossy(name));
     }
 }
 
@@ -85,25 +68,15 @@ fn nothing_that_changes_a_connection_is_forwarded() {
         }
         let docs = data::parse(command.docs);
         let group = data::map_text(&docs, "group");
-        let is_of_connection = matches!(
-            group,
-            Some("connection" | "transactions" | "pubsub" | "cluster")
-        );
+        let is_of_connection =
+            matches!(group, Some("connection" | "transactions" | "pubsub" | "cluster"));
         assert!(!is_of_connection, "{}", command.name());
         let info = data::parse(command.info);
         let info = data::elements(&info).expect("an entry");
         let flags: Vec<&str> = data::texts(&info[2]).collect();
-        assert!(
-            !flags.contains(&"admin") && !flags.contains(&"pubsub"),
-            "{}",
-            command.name()
-        );
+        assert!(!flags.contains(&"admin") && !flags.contains(&"pubsub"), "{}", command.name());
         let waits = flags.contains(&"blocking");
-        assert!(
-            !waits || command.policy() == Policy::KeyedUnlessBlocking,
-            "{}",
-            command.name()
-        );
+        assert!(!waits || command.policy() == Policy::KeyedUnlessBlocking, "{}", command.name());
     }
 }
 
@@ -126,30 +99,14 @@ fn keyed_commands_have_keys_and_others_have_none() {
 fn replicas_get_only_commands_that_never_write() {
     let table = table();
     for command in table.commands() {
-        assert!(
-            command.access() == Access::Write || command.is_readonly(),
-            "{}",
-            command.name()
-        );
-        assert!(
-            !(command.is_readonly() && command.is_write()),
-            "{}",
-            command.name()
-        );
+        assert!(command.access() == Access::Write || command.is_readonly(), "{}", command.name());
+        assert!(!(command.is_readonly() && command.is_write()), "{}", command.name());
     }
     let access = |name: &[u8]| table.lookup(name).map(Command::access);
     for name in [&b"get"[..], b"mget", b"zrange", b"eval_ro", b"sort_ro"] {
         assert_eq!(access(name), Some(Access::Read));
     }
-    for name in [
-        &b"set"[..],
-        b"eval",
-        b"evalsha",
-        b"evalsha_ro",
-        b"fcall",
-        b"sort",
-        b"touch",
-    ] {
+    for name in [&b"set"[..], b"eval", b"evalsha", b"evalsha_ro", b"fcall", b"sort", b"touch"] {
         assert_eq!(access(name), Some(Access::Write));
     }
 }

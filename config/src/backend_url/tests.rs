@@ -25,20 +25,8 @@ fn a_server_is_an_address_or_a_url() {
     check("redis://[::1]/2", "[::1]:6379", None, "", 2);
     check("redis://:pw@a:1/2", "a:1", None, "pw", 2);
     check("redis://app:pw@a:1", "a:1", Some("app"), "pw", 0);
-    check(
-        "redis://app:p%40s%3as%25@a",
-        "a:6379",
-        Some("app"),
-        "p@s:s%",
-        0,
-    );
-    check(
-        "redis://app:p@s/s?#:w@a:1/3",
-        "a:1",
-        Some("app"),
-        "p@s/s?#:w",
-        3,
-    );
+    check("redis://app:p%40s%3as%25@a", "a:6379", Some("app"), "p@s:s%", 0);
+    check("redis://app:p@s/s?#:w@a:1/3", "a:1", Some("app"), "p@s/s?#:w", 3);
     check("redis://:gr%C3%BCn@a", "a:6379", None, "grün", 0);
 }
 
@@ -79,10 +67,7 @@ fn no_error_and_no_debug_output_shows_a_password() {
         "http://app:hunter2@a",
     ] {
         let error = text.parse::<BackendUrl>().expect_err(text);
-        assert!(
-            !format!("{error} {error:?}").contains("hunter2"),
-            "{error:?}"
-        );
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
     let server: BackendUrl = "redis://app:hunter2@a".parse().unwrap();
     assert!(!format!("{server:?}").contains("hunter2"));
@@ -90,9 +75,7 @@ fn no_error_and_no_debug_output_shows_a_password() {
 
 fn check_together(texts: &[&str], expected: Result<u32, &str>) {
     let servers: Vec<BackendUrl> = texts.iter().map(|text| text.parse().unwrap()).collect();
-    let result = Config::default()
-        .check_backends(&servers)
-        .map_err(|error| error.to_string());
+    let result = Config::default().check_backends(&servers).map_err(|error| error.to_string());
     assert_eq!(result, expected.map_err(str::to_owned), "{texts:?}");
 }
 
@@ -108,9 +91,7 @@ fn servers_of_one_proxy_name_one_database_and_differ() {
     check_together(&["a:6379", "redis://a"], Err("`a:6379` is given twice"));
     check_together(
         &["redis://a/16"],
-        Err(
-            "database 16 does not exist, `backend_number_databases` is 16: \
-             give a lower database or raise that key",
-        ),
+        Err("database 16 does not exist, `backend_number_databases` is 16: \
+             give a lower database or raise that key"),
     );
 }

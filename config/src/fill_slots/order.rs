@@ -59,10 +59,7 @@ impl<'de> Visitor<'de> for Keys {
         let mut id = None;
         let mut seen = [false; KEYS.len()];
         while let Some(name) = map.next_key::<String>()? {
-            let known = KEYS
-                .iter()
-                .zip(&mut seen)
-                .find(|(key, _)| key.eq_ignore_ascii_case(&name));
+            let known = KEYS.iter().zip(&mut seen).find(|(key, _)| key.eq_ignore_ascii_case(&name));
             let Some((key, seen)) = known else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -106,12 +103,8 @@ mod tests {
     #[test]
     fn keys_are_found_in_either_case_and_unknown_ones_ignored() {
         let body = r#"[{"Id":3,"Backend_Addr":"h:1","NEWER":{"a":[1,{}]},"locked":true}]"#;
-        let expected = SlotForm {
-            id: 3,
-            locked: true,
-            backend_addr: "h:1".to_owned(),
-            ..SlotForm::default()
-        };
+        let expected =
+            SlotForm { id: 3, locked: true, backend_addr: "h:1".to_owned(), ..SlotForm::default() };
         assert_eq!(order(body).unwrap(), [expected]);
         assert_eq!(order("[]").unwrap(), []);
     }
@@ -119,10 +112,7 @@ mod tests {
     #[test]
     fn a_slot_may_be_named_again() {
         let slots = order(r#"[{"id":1,"locked":true},{"id":1}]"#).unwrap();
-        assert_eq!(
-            slots.iter().map(|slot| slot.locked).collect::<Vec<_>>(),
-            [true, false]
-        );
+        assert_eq!(slots.iter().map(|slot| slot.locked).collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]
@@ -144,10 +134,7 @@ mod tests {
         check_refused(r#"[{"id":1,"locked":1}]"#, "invalid type: integer");
         check_refused(r#"[{"id":1,"backend_addr":7}]"#, "invalid type: integer");
         check_refused(r#"[{"id":1,"backend_addr":null}]"#, "invalid type: null");
-        check_refused(
-            r#"[{"id":1,"replica_groups":["a:1"]}]"#,
-            "invalid type: string",
-        );
+        check_refused(r#"[{"id":1,"replica_groups":["a:1"]}]"#, "invalid type: string");
     }
 
     #[test]
@@ -157,9 +144,6 @@ mod tests {
         check_refused(r#"[{"id":-1}]"#, "slot `-1` does not exist");
         check_refused(r#"[{"id":70000}]"#, "slot `70000` does not exist");
         check_refused(r#"[{"id":1,"ID":2}]"#, "`id` is given twice");
-        check_refused(
-            r#"[{"id":1,"forward_method":2}]"#,
-            "`forward_method` is 0 (sync) or 1",
-        );
+        check_refused(r#"[{"id":1,"forward_method":2}]"#, "`forward_method` is 0 (sync) or 1");
     }
 }

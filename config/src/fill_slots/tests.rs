@@ -99,8 +99,5 @@ fn what_is_no_array_is_refused() {
     for text in ["", "{}", "null", "[", "[] x", "[{\"id\":0}"] {
         assert!(parse("slots.json", text).is_err(), "`{text}`");
     }
-    check_refused(
-        "{\"id\":0}",
-        "slots.json:1:0: invalid type: map, expected an array of slots",
-    );
+    check_refused("{\"id\":0}", "slots.json:1:0: invalid type: map, expected an array of slots");
 }

@@ -41,10 +41,7 @@ fn a_product_name_is_a_word() {
     }
     for name in ["a/b", "a b", "-a", "..", "é", "a\\n"] {
         let error = from_file(&format!("product_name = \"{name}\"")).expect_err(name);
-        assert!(
-            texts(&error.problems)[0].contains("may have letters, digits"),
-            "{name}"
-        );
+        assert!(texts(&error.problems)[0].contains("may have letters, digits"), "{name}");
     }
 }
 
@@ -91,11 +88,8 @@ fn every_setting_of_a_wrong_type_is_refused_with_line_and_column() {
     for key in keys() {
         let text = format!("\n  {} = [1]\n", key.name);
         let error = from_file(&text).expect_err(&text);
-        let expected = Origin::File {
-            name: "proxy.toml".to_owned(),
-            line: 2,
-            column: 6 + key.name.len(),
-        };
+        let expected =
+            Origin::File { name: "proxy.toml".to_owned(), line: 2, column: 6 + key.name.len() };
         let problem = &error.problems[0];
         assert_eq!(problem.origin, expected, "{text}");
         let start = format!("`{}` takes ", key.name);
@@ -121,10 +115,8 @@ fn wrong_values_say_what_to_write() {
     );
     check_refused(
         "session_bulk_bytes_max = \"1 GB\"",
-        &[
-            "proxy.toml:1:26: `session_bulk_bytes_max` cannot be `1 GB`: \
-           write a number and b, kb, mb, gb, tb or pb, like `64mb`",
-        ],
+        &["proxy.toml:1:26: `session_bulk_bytes_max` cannot be `1 GB`: \
+           write a number and b, kb, mb, gb, tb or pb, like `64mb`"],
     );
     check_refused(
         "backend_primary_only = \"yes\"",
@@ -132,10 +124,8 @@ fn wrong_values_say_what_to_write() {
     );
     check_refused(
         "log_level = \"loud\"",
-        &[
-            "proxy.toml:1:13: `log_level` takes one of `none`, `error`, `warn`, `info`, `debug`, \
-           not `loud`",
-        ],
+        &["proxy.toml:1:13: `log_level` takes one of `none`, `error`, `warn`, `info`, `debug`, \
+           not `loud`"],
     );
     check_refused(
         "proto_type = \"unix\"",
@@ -155,11 +145,7 @@ fn columns_count_characters_and_lines_count_from_one() {
 #[test]
 fn what_is_no_toml_is_refused_with_its_place() {
     let error = from_file("workers = 1\nproduct_name = \"x").expect_err("an open text");
-    let origin = Origin::File {
-        name: "proxy.toml".to_owned(),
-        line: 2,
-        column: 18,
-    };
+    let origin = Origin::File { name: "proxy.toml".to_owned(), line: 2, column: 18 };
     assert_eq!(error.problems[0].origin, origin);
     let error = from_file("workers = 1\nworkers = 2").expect_err("a key given twice");
     assert!(error.to_string().starts_with("proxy.toml:2:1: "), "{error}");
@@ -197,21 +183,14 @@ fn settings_without_effect_are_warned_of_once_and_only_when_they_ask_for_somethi
     );
     check_warnings(
         "jodis_name = \"zookeeper\"\njodis_auth = \"u:p\"\nmetrics_report_server = \"http://h\"",
-        &[
-            "proxy.toml:1:14: this version of Keyway does not act on `jodis_name`, `jodis_auth`, \
-           `metrics_report_server`",
-        ],
+        &["proxy.toml:1:14: this version of Keyway does not act on `jodis_name`, `jodis_auth`, \
+           `metrics_report_server`"],
     );
-    check_warnings(
-        "proxy_heap_placeholder = \"1gb\"\nsession_recv_bufsize = 0",
-        &[],
-    );
+    check_warnings("proxy_heap_placeholder = \"1gb\"\nsession_recv_bufsize = 0", &[]);
     check_warnings(
         "backend_primary_parallel = 2",
-        &[
-            "proxy.toml:1:28: `backend_primary_parallel` has no effect: there is one connection \
-           per worker, server and database, set `workers` instead",
-        ],
+        &["proxy.toml:1:28: `backend_primary_parallel` has no effect: there is one connection \
+           per worker, server and database, set `workers` instead"],
     );
 }
 
@@ -219,31 +198,23 @@ fn settings_without_effect_are_warned_of_once_and_only_when_they_ask_for_somethi
 fn rules_between_settings_name_the_one_that_was_given() {
     check_refused(
         "backend_retry_delay_max = \"10ms\"",
-        &[
-            "proxy.toml:1:27: `backend_retry_delay_min` must be at most `backend_retry_delay_max`, \
-           which is 10ms",
-        ],
+        &["proxy.toml:1:27: `backend_retry_delay_min` must be at most `backend_retry_delay_max`, \
+           which is 10ms"],
     );
     check_refused(
         "session_request_bytes_max = \"1kb\"",
-        &[
-            "proxy.toml:1:29: `session_inline_bytes_max` must be at most \
-           `session_request_bytes_max`, which is 1kb",
-        ],
+        &["proxy.toml:1:29: `session_inline_bytes_max` must be at most \
+           `session_request_bytes_max`, which is 1kb"],
     );
     check_refused(
         "session_output_pause_bytes = \"2gb\"",
-        &[
-            "proxy.toml:1:30: `session_output_pause_bytes` must be at most \
-           `session_output_bytes_max`, which is 600mb",
-        ],
+        &["proxy.toml:1:30: `session_output_pause_bytes` must be at most \
+           `session_output_bytes_max`, which is 600mb"],
     );
     check_warnings(
         "session_request_bytes_max = \"2gb\"",
-        &[
-            "proxy.toml:1:29: `proxy_max_offheap_size` is below `session_request_bytes_max` (2gb): \
-           requests larger than 1gb find no room",
-        ],
+        &["proxy.toml:1:29: `proxy_max_offheap_size` is below `session_request_bytes_max` (2gb): \
+           requests larger than 1gb find no room"],
     );
 }
 
@@ -389,10 +360,7 @@ fn a_flag_is_named_with_its_dashes() {
     loader.flag("--listen", "proxy_addr", "nowhere");
     let error = loader.finish().expect_err("an address without a port");
     let text = error.to_string();
-    assert!(
-        text.starts_with("--listen: `proxy_addr` cannot be used"),
-        "{text}"
-    );
+    assert!(text.starts_with("--listen: `proxy_addr` cannot be used"), "{text}");
 }
 
 #[test]

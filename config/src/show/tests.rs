@@ -55,11 +55,7 @@ fn the_public_form_has_texts_for_times_and_sizes_and_no_secret() {
     assert_eq!(value("proxy_max_clients"), 1000);
     assert_eq!(value("backend_primary_only"), false);
     assert_eq!(value("proto_type"), "tcp4");
-    for secret in [
-        "product_auth",
-        "session_auth",
-        "metrics_report_influxdb_password",
-    ] {
+    for secret in ["product_auth", "session_auth", "metrics_report_influxdb_password"] {
         assert!(!json.contains_key(secret), "{secret}");
     }
 }

@@ -16,10 +16,7 @@ fn a_field_is_found_by_the_message_of_its_line() {
 "#,
     );
     let field_of = |message| log.field_of(message, "listen");
-    assert_eq!(
-        field_of("proxy is listening").as_deref(),
-        Some("127.0.0.1:19000")
-    );
+    assert_eq!(field_of("proxy is listening").as_deref(), Some("127.0.0.1:19000"));
     assert_eq!(field_of("starting"), None);
     assert_eq!(log.lines().len(), 2);
 }

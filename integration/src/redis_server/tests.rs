@@ -53,13 +53,11 @@ fn a_replica_starts_in_sync_and_follows_a_primary_with_a_password() {
     let replica = RedisServer::options().replica_of(&primary).start();
     assert_eq!(replica.client().text(&["GET", "before"]), "$1\r\n1\r\n");
     primary.client().command(&["SET", "after", "2"]);
-    wait_until("the write reaches the replica", DEADLINE, || match replica
-        .client()
-        .text(&["GET", "after"])
-        .as_str()
-    {
-        "$1\r\n2\r\n" => Ok(()),
-        other => Err(other.to_owned()),
+    wait_until("the write reaches the replica", DEADLINE, || {
+        match replica.client().text(&["GET", "after"]).as_str() {
+            "$1\r\n2\r\n" => Ok(()),
+            other => Err(other.to_owned()),
+        }
     });
 }
 

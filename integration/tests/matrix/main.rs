@@ -27,10 +27,7 @@ use crate::servers::{Servers, cases, check_none, difference, is_error, run, run_
 /// Commands that the session answers, and why the script has no case of them.
 const LOCAL_WITHOUT_CASE: &[(&str, &str)] = &[
     ("quit", "ends the connection: a test of its own"),
-    (
-        "command",
-        "tells of fewer commands, those that the proxy supports",
-    ),
+    ("command", "tells of fewer commands, those that the proxy supports"),
     ("config|help", "tells of fewer sub-commands"),
     ("client|help", "tells of fewer sub-commands"),
     ("client|setinfo", "newer than the single server"),
@@ -76,11 +73,7 @@ fn the_script_has_a_success_and_an_error_of_every_forwarded_command() {
     let (mut succeeds, mut fails) = (BTreeSet::new(), BTreeSet::new());
     for (case, reply) in cases(&steps).zip(&replies) {
         if let Some(command) = called(&table, &case.request) {
-            let names = if is_error(reply) {
-                &mut fails
-            } else {
-                &mut succeeds
-            };
+            let names = if is_error(reply) { &mut fails } else { &mut succeeds };
             names.insert(command.name());
         }
     }
@@ -96,13 +89,9 @@ fn the_script_has_a_success_and_an_error_of_every_forwarded_command() {
                 missing.push(format!("{name}: no case that fails"));
             }
         } else if let Policy::Local(_) = command.policy() {
-            let is_excused = LOCAL_WITHOUT_CASE
-                .iter()
-                .any(|(excused, _)| *excused == name);
+            let is_excused = LOCAL_WITHOUT_CASE.iter().any(|(excused, _)| *excused == name);
             if has_case == is_excused {
-                missing.push(format!(
-                    "{name}: has a case {has_case}, excused {is_excused}"
-                ));
+                missing.push(format!("{name}: has a case {has_case}, excused {is_excused}"));
             }
         }
         // Each of the others is called by a test of `refusals`.

@@ -21,11 +21,8 @@ const MULTI_KEY_COMMANDS: &str = "bitop copy eval eval_ro evalsha evalsha_ro fca
 
 /// A request with the command's name and so many arguments in all.
 fn request_of(command: &Command, arguments: usize) -> Request {
-    let mut request: Request = command
-        .name()
-        .split('|')
-        .map(|part| part.to_ascii_uppercase().into_bytes())
-        .collect();
+    let mut request: Request =
+        command.name().split('|').map(|part| part.to_ascii_uppercase().into_bytes()).collect();
     request.resize(arguments.max(request.len()), b"argument".to_vec());
     request
 }
@@ -36,19 +33,14 @@ fn arguments_min(command: &Command) -> usize {
 }
 
 fn words(line: &str) -> Request {
-    line.split(' ')
-        .map(|word| word.as_bytes().to_vec())
-        .collect()
+    line.split(' ').map(|word| word.as_bytes().to_vec()).collect()
 }
 
 #[test]
 fn a_wrong_number_of_arguments_is_refused_in_the_words_of_redis() {
     let servers = Servers::start();
     let mut requests = Vec::new();
-    for command in table()
-        .commands()
-        .filter(|command| !command.since().starts_with("7.2"))
-    {
+    for command in table().commands().filter(|command| !command.since().starts_with("7.2")) {
         let bare = request_of(command, 0).len();
         let wanted = arguments_min(command);
         requests.extend((bare..wanted).map(|arguments| request_of(command, arguments)));
@@ -58,10 +50,8 @@ fn a_wrong_number_of_arguments_is_refused_in_the_words_of_redis() {
         }
     }
     // Lower case, which Redis shows as it came only for commands that it does not know.
-    let lower: Vec<Request> = requests
-        .iter()
-        .map(|request| words(&shown(request).to_lowercase()))
-        .collect();
+    let lower: Vec<Request> =
+        requests.iter().map(|request| words(&shown(request).to_lowercase())).collect();
     servers.check_same_replies(&requests);
     servers.check_same_replies(&lower);
 }
@@ -93,10 +83,7 @@ fn unknown_commands_and_sub_commands_are_refused_in_the_words_of_redis() {
     requests.extend((120..=130).map(|len| vec![vec![b'x'; len], b"y".to_vec()]));
     for container in table().commands() {
         if container.policy() == Policy::Container {
-            requests.push(words(&format!(
-                "{} nosuch",
-                container.name().to_uppercase()
-            )));
+            requests.push(words(&format!("{} nosuch", container.name().to_uppercase())));
             requests.push(words(&format!("{} nosuch a b", container.name())));
         }
     }
@@ -108,12 +95,9 @@ fn commands_of_redis_cluster_are_refused_as_by_a_server_outside_of_a_cluster() {
     let servers = Servers::start();
     let before = servers.executed();
     let table = table();
-    let of_cluster = table
-        .commands()
-        .filter(|command| command.policy() == Policy::ClusterDisabled);
-    let requests: Vec<Request> = of_cluster
-        .map(|command| request_of(command, arguments_min(command)))
-        .collect();
+    let of_cluster = table.commands().filter(|command| command.policy() == Policy::ClusterDisabled);
+    let requests: Vec<Request> =
+        of_cluster.map(|command| request_of(command, arguments_min(command))).collect();
     servers.check_same_replies(&requests);
     assert_eq!(servers.executed(), before);
 }
@@ -130,10 +114,7 @@ fn commands_that_are_not_supported_are_refused_by_name_and_reach_no_server() {
             requests.push((command.name().to_owned(), request));
         }
     }
-    for line in [
-        "XREAD BLOCK 0 STREAMS a 0",
-        "XREADGROUP GROUP g c BLOCK 1 STREAMS a >",
-    ] {
+    for line in ["XREAD BLOCK 0 STREAMS a 0", "XREADGROUP GROUP g c BLOCK 1 STREAMS a >"] {
         let name = line.split(' ').next().unwrap_or_default().to_lowercase();
         requests.push((name, words(line)));
     }
@@ -145,10 +126,7 @@ fn commands_that_are_not_supported_are_refused_by_name_and_reach_no_server() {
         if !reply.starts_with(expected.as_bytes()) || !is_one_line {
             wrong.push(difference(request, expected.as_bytes(), &reply));
         }
-        assert_eq!(
-            client.text(&["ECHO", name]),
-            format!("${}\r\n{name}\r\n", name.len())
-        );
+        assert_eq!(client.text(&["ECHO", name]), format!("${}\r\n{name}\r\n", name.len()));
     }
     check_none("wrong refusals", &wrong);
     assert_eq!(servers.executed(), before);
@@ -169,10 +147,8 @@ fn keys_in_two_slots_are_refused_for_every_multi_key_command_and_reach_no_server
         let Some(command) = called(&table, &case.request) else {
             continue;
         };
-        let is_whole = matches!(
-            command.policy(),
-            Policy::Keyed | Policy::KeyedUnlessBlocking | Policy::Sort
-        );
+        let is_whole =
+            matches!(command.policy(), Policy::Keyed | Policy::KeyedUnlessBlocking | Policy::Sort);
         let mut ask = words("COMMAND GETKEYS");
         ask.extend(case.request.iter().cloned());
         let keys: BTreeSet<Vec<u8>> = texts(&single.command(&ask)).into_iter().collect();

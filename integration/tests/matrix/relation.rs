@@ -74,9 +74,9 @@ pub(crate) fn values(reply: &[u8]) -> Vec<&[u8]> {
     while let Some(line_end) = rest.windows(2).position(|pair| pair == b"\r\n") {
         let (line, _) = rest.split_at(line_end);
         let text_len = match line {
-            [b'$', digits @ ..] => std::str::from_utf8(digits)
-                .ok()
-                .and_then(|len| len.parse().ok()),
+            [b'$', digits @ ..] => {
+                std::str::from_utf8(digits).ok().and_then(|len| len.parse().ok())
+            }
             _ => None,
         };
         let len = line_end + 2 + text_len.map_or(0, |len: usize| len + 2);
@@ -100,10 +100,7 @@ mod tests {
     fn each_relation_holds_for_what_it_says_and_nothing_else() {
         check(Relation::Equal, ":1\r\n", ":1\r\n", true);
         check(Relation::Equal, ":1\r\n", ":2\r\n", false);
-        let (ab, ba) = (
-            "*2\r\n$1\r\na\r\n$1\r\nb\r\n",
-            "*2\r\n$1\r\nb\r\n$1\r\na\r\n",
-        );
+        let (ab, ba) = ("*2\r\n$1\r\na\r\n$1\r\nb\r\n", "*2\r\n$1\r\nb\r\n$1\r\na\r\n");
         check(Relation::Sorted, ab, ba, true);
         check(Relation::Sorted, ab, "*2\r\n$1\r\nb\r\n$1\r\nb\r\n", false);
         check(Relation::Shape, ab, "*2\r\n$2\r\nxy\r\n$0\r\n\r\n", true);

@@ -72,17 +72,10 @@ fn step(line: &str, place: &str) -> Step {
         Some(named) => {
             let (name, request) = named.split_once(' ').unwrap_or((named, ""));
             let relation = Relation::named(name);
-            (
-                relation.unwrap_or_else(|| panic!("{place}: no relation `{name}`")),
-                request,
-            )
+            (relation.unwrap_or_else(|| panic!("{place}: no relation `{name}`")), request)
         }
     };
-    Step::Case(Case {
-        request: arguments(request, place),
-        relation,
-        place: place.to_owned(),
-    })
+    Step::Case(Case { request: arguments(request, place), relation, place: place.to_owned() })
 }
 
 fn arguments(text: &str, place: &str) -> Request {

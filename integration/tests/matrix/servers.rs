@@ -102,12 +102,7 @@ pub(crate) fn run_pipelined(
 fn prepare(servers: &[&RedisServer], request: &Request) {
     for server in servers {
         let reply = server.client().command(request);
-        assert!(
-            !is_error(&reply),
-            "{}: {}",
-            shown(request),
-            reply.escape_ascii()
-        );
+        assert!(!is_error(&reply), "{}: {}", shown(request), reply.escape_ascii());
     }
 }
 
@@ -124,19 +119,14 @@ pub(crate) fn is_error(reply: &[u8]) -> bool {
 
 /// A request as a line of text.
 pub(crate) fn shown(request: &Request) -> String {
-    let arguments = request
-        .iter()
-        .map(|argument| argument.escape_ascii().to_string());
+    let arguments = request.iter().map(|argument| argument.escape_ascii().to_string());
     arguments.collect::<Vec<_>>().join(" ")
 }
 
 /// Both replies to a request, for people.
 pub(crate) fn difference(request: &Request, expected: &[u8], seen: &[u8]) -> String {
     let (expected, seen) = (expected.escape_ascii(), seen.escape_ascii());
-    format!(
-        "{}\n  expected {expected}\n  seen     {seen}",
-        shown(request)
-    )
+    format!("{}\n  expected {expected}\n  seen     {seen}", shown(request))
 }
 
 /// Fails with all findings at once.

@@ -22,10 +22,7 @@ fn every_writer_appends_its_form() {
     check(null_array, "*-1\r\n");
     check(|out| array_header(out, 1024), "*1024\r\n");
     check(|out| bulk_header(out, 7), "$7\r\n");
-    check(
-        |out| request(out, &[b"GET", b"key"]),
-        "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n",
-    );
+    check(|out| request(out, &[b"GET", b"key"]), "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n");
 }
 
 #[test]

@@ -19,27 +19,15 @@ fn canonical_numbers_are_read() {
         ("9223372036854775807", i64::MAX),
         ("-9223372036854775808", i64::MIN),
     ] {
-        check(
-            &format!("{text}\r\nmore"),
-            Header::Number {
-                value,
-                len: text.len() + 2,
-            },
-        );
+        check(&format!("{text}\r\nmore"), Header::Number { value, len: text.len() + 2 });
         assert_eq!(parse(text.as_bytes()), Some(value), "{text}");
     }
 }
 
 #[test]
 fn other_forms_of_a_number_are_refused() {
-    let overflows = [
-        "9223372036854775808",
-        "-9223372036854775809",
-        "99999999999999999999",
-    ];
-    for text in [
-        "", "+1", "01", "-0", "-01", "00", "-", "--1", "1-", " 1", "1 ", "1x", "0x1",
-    ] {
+    let overflows = ["9223372036854775808", "-9223372036854775809", "99999999999999999999"];
+    for text in ["", "+1", "01", "-0", "-01", "00", "-", "--1", "1-", " 1", "1 ", "1x", "0x1"] {
         check(&format!("{text}\r\n"), Header::Invalid);
         assert_eq!(parse(text.as_bytes()), None, "{text}");
     }

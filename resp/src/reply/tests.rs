@@ -75,11 +75,7 @@ fn every_kind_of_reply_ends_where_it_ends_at_every_split() {
         let bytes = [reply, "+next\r\n"].concat().into_bytes();
         for split in 1..=bytes.len() {
             let expected = (vec![reply.len(), 7], Ok(()));
-            assert_eq!(
-                stream(&bytes, &[split, bytes.len()]),
-                expected,
-                "{reply:?} at {split}"
-            );
+            assert_eq!(stream(&bytes, &[split, bytes.len()]), expected, "{reply:?} at {split}");
         }
     }
 }
@@ -89,11 +85,7 @@ fn pipelined_replies_are_the_same_in_any_pieces() {
     let bytes = REPLIES.concat().into_bytes();
     let lengths: Vec<usize> = REPLIES.iter().map(|reply| reply.len()).collect();
     for piece in 1..=bytes.len() {
-        assert_eq!(
-            stream(&bytes, &[piece]),
-            (lengths.clone(), Ok(())),
-            "pieces of {piece}"
-        );
+        assert_eq!(stream(&bytes, &[piece]), (lengths.clone(), Ok(())), "pieces of {piece}");
     }
 }
 
@@ -117,31 +109,13 @@ fn an_unfinished_line_is_shown_again() {
 fn the_rest_of_a_large_bulk_is_announced() {
     let mut framer = ReplyFramer::default();
     let scan = framer.scan(b"$536870912\r\n");
-    assert_eq!(
-        scan,
-        Ok(ReplyScan::Partial {
-            len: 12,
-            missing: 536_870_914
-        })
-    );
+    assert_eq!(scan, Ok(ReplyScan::Partial { len: 12, missing: 536_870_914 }));
     let chunk = vec![0; 1024 * 1024];
     for left in (1..512).rev() {
         let missing = left * chunk.len() + 2;
-        assert_eq!(
-            framer.scan(&chunk),
-            Ok(ReplyScan::Partial {
-                len: chunk.len(),
-                missing
-            })
-        );
+        assert_eq!(framer.scan(&chunk), Ok(ReplyScan::Partial { len: chunk.len(), missing }));
     }
-    assert_eq!(
-        framer.scan(&chunk),
-        Ok(ReplyScan::Partial {
-            len: chunk.len(),
-            missing: 2
-        })
-    );
+    assert_eq!(framer.scan(&chunk), Ok(ReplyScan::Partial { len: chunk.len(), missing: 2 }));
     assert_eq!(framer.scan(b"\r\n"), Ok(ReplyScan::Complete { len: 2 }));
 }
 
@@ -158,10 +132,7 @@ fn malformed_replies_are_refused_at_every_split() {
         ("$01\r\n", ReplyError::InvalidLength(b'$')),
         ("$\r\n", ReplyError::InvalidLength(b'$')),
         ("*1\n", ReplyError::InvalidLength(b'*')),
-        (
-            "$11111111111111111111111111111111",
-            ReplyError::InvalidLength(b'$'),
-        ),
+        ("$11111111111111111111111111111111", ReplyError::InvalidLength(b'$')),
         ("$536870913\r\n", ReplyError::BulkTooLong(536_870_913)),
         ("*2147483648\r\n", ReplyError::TooManyElements),
         ("$1\r\nabc", ReplyError::BulkNotTerminated),
@@ -178,15 +149,9 @@ fn malformed_replies_are_refused_at_every_split() {
 #[test]
 fn a_line_may_have_64_kib() {
     let longest = format!("+{}\r\n", "a".repeat(LINE_BYTES_MAX - 3));
-    assert_eq!(
-        stream(longest.as_bytes(), &[1000]),
-        (vec![LINE_BYTES_MAX], Ok(()))
-    );
+    assert_eq!(stream(longest.as_bytes(), &[1000]), (vec![LINE_BYTES_MAX], Ok(())));
     let longer = format!("+a{}", &longest[1..]);
-    assert_eq!(
-        stream(longer.as_bytes(), &[1000]).1,
-        Err(ReplyError::LineTooLong)
-    );
+    assert_eq!(stream(longer.as_bytes(), &[1000]).1, Err(ReplyError::LineTooLong));
 }
 
 /// No stack, so no depth that could exhaust it; and the count of what is due cannot overflow.
@@ -198,10 +163,7 @@ fn nesting_costs_nothing() {
     assert_eq!(stream(&bytes, &[4096]), (vec![bytes.len()], Ok(())));
     let bytes = b"%2147483647\r\n".repeat(depth);
     assert_eq!(stream(&bytes, &[4096]), (vec![], Ok(())));
-    let mut full = ReplyFramer {
-        due: u64::MAX,
-        body: 0,
-    };
+    let mut full = ReplyFramer { due: u64::MAX, body: 0 };
     assert_eq!(full.scan(b"*2\r\n"), Err(ReplyError::TooManyElements));
     assert!(size_of::<ReplyFramer>() <= 16);
 }
@@ -212,33 +174,17 @@ fn the_elements_of_an_array_are_its_raw_replies() {
     let elements = elements(reply).unwrap();
     assert_eq!(elements.len(), 4);
     let parts: Result<Vec<&[u8]>, _> = elements.collect();
-    let expected: [&[u8]; 4] = [
-        b"$1\r\na\r\n",
-        b"*2\r\n:1\r\n:2\r\n",
-        b"$-1\r\n",
-        b"|1\r\n+k\r\n+v\r\n+x\r\n",
-    ];
+    let expected: [&[u8]; 4] =
+        [b"$1\r\na\r\n", b"*2\r\n:1\r\n:2\r\n", b"$-1\r\n", b"|1\r\n+k\r\n+v\r\n+x\r\n"];
     assert_eq!(parts.unwrap(), expected);
     assert!(super::elements(b"*0\r\n").unwrap().is_empty());
     assert_eq!(super::elements(b"~1\r\n:1\r\n").unwrap().len(), 1);
-    assert_eq!(
-        super::elements(b"|1\r\n+k\r\n+v\r\n*1\r\n:1\r\n")
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(super::elements(b"|1\r\n+k\r\n+v\r\n*1\r\n:1\r\n").unwrap().len(), 1);
 }
 
 #[test]
 fn elements_of_something_else_are_refused() {
-    for reply in [
-        "+OK\r\n",
-        "$1\r\na\r\n",
-        "*-1\r\n",
-        "%1\r\n+a\r\n+b\r\n",
-        "",
-        "|1\r\n+a\r\n",
-    ] {
+    for reply in ["+OK\r\n", "$1\r\na\r\n", "*-1\r\n", "%1\r\n+a\r\n+b\r\n", "", "|1\r\n+a\r\n"] {
         let refused = elements(reply.as_bytes()).map(|elements| elements.len());
         assert_eq!(refused, Err(ReplyError::NotAnArray), "{reply:?}");
     }
@@ -265,10 +211,7 @@ fn integers_and_errors_are_recognised() {
         assert_eq!(integer(reply.as_bytes()), value, "{reply:?}");
     }
     assert!(is_error(b"-ERR no\r\n") && is_error(b"!3\r\nERR\r\n"));
-    assert!(
-        is_error(b"|1\r\n+k\r\n+v\r\n-ERR no\r\n"),
-        "behind an attribute"
-    );
+    assert!(is_error(b"|1\r\n+k\r\n+v\r\n-ERR no\r\n"), "behind an attribute");
     assert!(!is_error(b"+OK\r\n") && !is_error(b"") && !is_error(b"*1\r\n-ERR no\r\n"));
 }
 

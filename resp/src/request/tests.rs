@@ -46,10 +46,7 @@ fn session_with(
         };
         start += len;
         assert!(start >= needed, "`missing` promised too much");
-        assert!(
-            framer.progress.is_none(),
-            "nothing is kept between requests"
-        );
+        assert!(framer.progress.is_none(), "nothing is kept between requests");
     }
 }
 
@@ -59,18 +56,12 @@ fn session(bytes: &[u8], pieces: &[usize]) -> (Vec<Args>, Result<(), ProtocolErr
 
 fn encoded(args: &[Vec<u8>]) -> Vec<u8> {
     let mut out = Vec::new();
-    encode::request(
-        &mut out,
-        &args.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-    );
+    encode::request(&mut out, &args.iter().map(Vec::as_slice).collect::<Vec<_>>());
     out
 }
 
 fn refusal(bytes: &[u8]) -> String {
-    session(bytes, &[bytes.len()])
-        .1
-        .expect_err(&bytes.escape_ascii().to_string())
-        .to_string()
+    session(bytes, &[bytes.len()]).1.expect_err(&bytes.escape_ascii().to_string()).to_string()
 }
 
 #[test]
@@ -79,10 +70,7 @@ fn an_array_is_framed_with_its_arguments() {
     let mut framer = RequestFramer::new(RequestLimits::default());
     let framed = framer.next(b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n*1", &mut args);
     assert_eq!(framed, Ok(Framed::Request { len: 22 }));
-    assert_eq!(
-        args,
-        [Span { start: 8, end: 11 }, Span { start: 17, end: 20 }]
-    );
+    assert_eq!(args, [Span { start: 8, end: 11 }, Span { start: 17, end: 20 }]);
 }
 
 #[test]
@@ -98,13 +86,8 @@ fn an_inline_request_is_the_same_request_as_an_array() {
 
 #[test]
 fn empty_requests_are_skipped() {
-    for (bytes, len) in [
-        ("\r\nx", 2),
-        ("\nx", 1),
-        ("  \t\r\n", 5),
-        ("*0\r\n*", 4),
-        ("*-5\r\n", 5),
-    ] {
+    for (bytes, len) in [("\r\nx", 2), ("\nx", 1), ("  \t\r\n", 5), ("*0\r\n*", 4), ("*-5\r\n", 5)]
+    {
         let mut framer = RequestFramer::new(RequestLimits::default());
         let framed = framer.next(bytes.as_bytes(), &mut Vec::new());
         assert_eq!(framed, Ok(Framed::Skip { len }), "{bytes:?}");
@@ -135,29 +118,12 @@ fn an_incomplete_request_says_what_is_missing() {
 #[test]
 fn redis_texts_are_used_where_redis_refuses() {
     let multibulk = "Protocol error: invalid multibulk length";
-    for count in [
-        "x",
-        "",
-        "+1",
-        "01",
-        "-0",
-        "2147483648",
-        "1048577",
-        "99999999999999999999",
-    ] {
-        assert_eq!(
-            refusal(format!("*{count}\r\n").as_bytes()),
-            multibulk,
-            "{count}"
-        );
+    for count in ["x", "", "+1", "01", "-0", "2147483648", "1048577", "99999999999999999999"] {
+        assert_eq!(refusal(format!("*{count}\r\n").as_bytes()), multibulk, "{count}");
     }
     let bulk = "Protocol error: invalid bulk length";
     for len in ["-1", "+4", "04", "", "536870913", "4 "] {
-        assert_eq!(
-            refusal(format!("*1\r\n${len}\r\nPING\r\n").as_bytes()),
-            bulk,
-            "{len}"
-        );
+        assert_eq!(refusal(format!("*1\r\n${len}\r\nPING\r\n").as_bytes()), bulk, "{len}");
     }
     for (found, shown) in [
         (&b":"[..], ":"),
@@ -176,14 +142,8 @@ fn redis_texts_are_used_where_redis_refuses() {
     assert_eq!(refusal(format!("*{ones}").as_bytes()), count);
     let len = "Protocol error: too big bulk count string";
     assert_eq!(refusal(format!("*1\r\n${ones}").as_bytes()), len);
-    assert_eq!(
-        refusal(ones.as_bytes()),
-        "Protocol error: too big inline request"
-    );
-    assert_eq!(
-        refusal(b"GET \"\n"),
-        "Protocol error: unbalanced quotes in request"
-    );
+    assert_eq!(refusal(ones.as_bytes()), "Protocol error: too big inline request");
+    assert_eq!(refusal(b"GET \"\n"), "Protocol error: unbalanced quotes in request");
 }
 
 #[test]
@@ -197,12 +157,7 @@ fn forms_that_redis_reads_leniently_are_refused() {
         (b"*1\r\n$4\r\nPING\n*", "bulk is not followed by CRLF"),
         (b"PING\0\r\n", "zero byte in inline request"),
     ] {
-        assert_eq!(
-            refusal(bytes),
-            format!("Protocol error: {text}"),
-            "{}",
-            bytes.escape_ascii()
-        );
+        assert_eq!(refusal(bytes), format!("Protocol error: {text}"), "{}", bytes.escape_ascii());
     }
 }
 
@@ -217,36 +172,19 @@ fn limits_hold_to_the_byte() {
     let refused = |bytes: &str| session_with(limits, bytes.as_bytes(), &[bytes.len()]).1;
     let twenty = "x".repeat(20);
     assert_eq!(refused(&format!("*1\r\n$20\r\n{twenty}\r\n")), Ok(()));
-    assert_eq!(
-        refused("*1\r\n$21\r\n"),
-        Err(ProtocolError::InvalidBulkLength)
-    );
+    assert_eq!(refused("*1\r\n$21\r\n"), Err(ProtocolError::InvalidBulkLength));
     assert_eq!(refused("*3\r\n"), Ok(()));
-    assert_eq!(
-        refused("*4\r\n"),
-        Err(ProtocolError::InvalidMultibulkLength)
-    );
+    assert_eq!(refused("*4\r\n"), Err(ProtocolError::InvalidMultibulkLength));
     // 4 for the header, 27 and 7 for each argument: 31 + 29 = 60.
     let first = format!("*2\r\n$20\r\n{twenty}\r\n");
     assert_eq!(refused(&format!("{first}$20\r\n")), Ok(()));
     let too_large = Err(ProtocolError::RequestTooLarge(60));
-    assert_eq!(
-        refused(&format!(
-            "*3\r\n$20\r\n{twenty}\r\n$20\r\n{twenty}\r\n$2\r\n"
-        )),
-        too_large
-    );
+    assert_eq!(refused(&format!("*3\r\n$20\r\n{twenty}\r\n$20\r\n{twenty}\r\n$2\r\n")), too_large);
     // Inline requests meet the same limits, and their own.
     assert_eq!(refused(&format!("{}\n", " ".repeat(29))), Ok(()));
     assert_eq!(refused(&" ".repeat(30)), Err(ProtocolError::InlineTooLong));
-    assert_eq!(
-        refused("a b c d\n"),
-        Err(ProtocolError::InvalidMultibulkLength)
-    );
-    assert_eq!(
-        refused(&format!("{twenty}x\n")),
-        Err(ProtocolError::InvalidBulkLength)
-    );
+    assert_eq!(refused("a b c d\n"), Err(ProtocolError::InvalidMultibulkLength));
+    assert_eq!(refused(&format!("{twenty}x\n")), Err(ProtocolError::InvalidBulkLength));
 }
 
 #[test]
@@ -267,12 +205,7 @@ fn an_announced_count_reserves_nothing() {
     let mut args = Vec::new();
     let mut framer = RequestFramer::new(RequestLimits::default());
     let framed = framer.next(b"*1048576\r\n$536870912\r\n", &mut args);
-    assert_eq!(
-        framed,
-        Ok(Framed::Incomplete {
-            missing: 536_870_914
-        })
-    );
+    assert_eq!(framed, Ok(Framed::Incomplete { missing: 536_870_914 }));
     assert_eq!(args.capacity(), 0);
     assert!(framer.progress.is_none());
 }
@@ -289,17 +222,10 @@ fn a_request_of_a_million_arguments_is_looked_at_once() {
     for arrived in (64 * 1024..bytes.len()).step_by(64 * 1024) {
         let framed = framer.next(&bytes[..arrived], &mut args);
         assert!(matches!(framed, Ok(Framed::Incomplete { .. })));
-        assert_eq!(
-            args.capacity(),
-            0,
-            "the scratch holds nothing of this session"
-        );
+        assert_eq!(args.capacity(), 0, "the scratch holds nothing of this session");
         let progress = framer.progress.as_ref().unwrap();
         assert!(progress.position > position && progress.position + 16 > arrived);
-        assert!(
-            progress.spans.capacity() <= 2 * arrived / 7 + 16,
-            "spans only for what came"
-        );
+        assert!(progress.spans.capacity() <= 2 * arrived / 7 + 16, "spans only for what came");
         position = progress.position;
     }
     let framed = framer.next(&bytes, &mut args);

@@ -8,11 +8,7 @@ fn decoded(bytes: &str) -> Result<Option<(Value, usize)>, ReplyError> {
 }
 
 fn check(bytes: &str, expected: Value) {
-    assert_eq!(
-        decoded(&format!("{bytes}+next")),
-        Ok(Some((expected, bytes.len()))),
-        "{bytes:?}"
-    );
+    assert_eq!(decoded(&format!("{bytes}+next")), Ok(Some((expected, bytes.len()))), "{bytes:?}");
 }
 
 #[test]
@@ -24,49 +20,25 @@ fn every_kind_of_reply_is_decoded() {
     check("$3\r\na\r\n\r\n", Value::Bulk(b"a\r\n".to_vec()));
     check("$-1\r\n", Value::NullBulk);
     check("*-1\r\n", Value::NullArray);
-    check(
-        "*2\r\n*0\r\n:1\r\n",
-        Value::Array(vec![Value::Array(vec![]), Value::Integer(1)]),
-    );
+    check("*2\r\n*0\r\n:1\r\n", Value::Array(vec![Value::Array(vec![]), Value::Integer(1)]));
     check("_\r\n", Value::Null);
     check(",1.5\r\n", Value::Double(1.5));
     check(",-inf\r\n", Value::Double(f64::NEG_INFINITY));
     check("#t\r\n", Value::Boolean(true));
     check("#f\r\n", Value::Boolean(false));
-    check(
-        "(-12345678901234567890\r\n",
-        Value::BigNumber("-12345678901234567890".to_owned()),
-    );
+    check("(-12345678901234567890\r\n", Value::BigNumber("-12345678901234567890".to_owned()));
     check("!5\r\nERR a\r\n", Value::BulkError("ERR a".to_owned()));
-    check(
-        "=6\r\ntxt:ab\r\n",
-        Value::Verbatim {
-            format: *b"txt",
-            text: b"ab".to_vec(),
-        },
-    );
-    check(
-        "%1\r\n+a\r\n:1\r\n",
-        Value::Map(vec![(simple("a"), Value::Integer(1))]),
-    );
+    check("=6\r\ntxt:ab\r\n", Value::Verbatim { format: *b"txt", text: b"ab".to_vec() });
+    check("%1\r\n+a\r\n:1\r\n", Value::Map(vec![(simple("a"), Value::Integer(1))]));
     check("~1\r\n+a\r\n", Value::Set(vec![simple("a")]));
     check(">1\r\n+a\r\n", Value::Push(vec![simple("a")]));
-    check(
-        "|1\r\n+k\r\n+v\r\n*1\r\n|0\r\n+a\r\n",
-        Value::Array(vec![simple("a")]),
-    );
+    check("|1\r\n+k\r\n+v\r\n*1\r\n|0\r\n+a\r\n", Value::Array(vec![simple("a")]));
 }
 
 #[test]
 fn an_incomplete_reply_is_no_value_yet() {
-    for bytes in [
-        "",
-        "+OK\r",
-        "$3\r\nab",
-        "*2\r\n:1\r\n",
-        "|1\r\n+k\r\n+v\r\n",
-        "*1000000000\r\n",
-    ] {
+    for bytes in ["", "+OK\r", "$3\r\nab", "*2\r\n:1\r\n", "|1\r\n+k\r\n+v\r\n", "*1000000000\r\n"]
+    {
         assert_eq!(decoded(bytes), Ok(None), "{bytes:?}");
     }
 }
@@ -86,11 +58,7 @@ fn contents_against_the_type_are_refused() {
         "=3\r\ntxt\r\n",
     ] {
         let kind = bytes.as_bytes()[0];
-        assert_eq!(
-            decoded(bytes),
-            Err(ReplyError::Malformed(kind)),
-            "{bytes:?}"
-        );
+        assert_eq!(decoded(bytes), Err(ReplyError::Malformed(kind)), "{bytes:?}");
     }
     assert_eq!(decoded("x"), Err(ReplyError::UnknownType(b'x')));
 }
@@ -99,10 +67,7 @@ fn contents_against_the_type_are_refused() {
 fn nesting_is_bounded() {
     let nested = |depth| format!("{}:1\r\n", "*1\r\n".repeat(depth));
     assert!(decoded(&nested(NESTING_MAX)).unwrap().is_some());
-    assert_eq!(
-        decoded(&nested(NESTING_MAX + 1)),
-        Err(ReplyError::TooDeep(NESTING_MAX))
-    );
+    assert_eq!(decoded(&nested(NESTING_MAX + 1)), Err(ReplyError::TooDeep(NESTING_MAX)));
     let attributes = format!("{}:1\r\n", "|0\r\n".repeat(100_000));
     assert_eq!(decoded(&attributes), Err(ReplyError::TooDeep(NESTING_MAX)));
 }
@@ -123,16 +88,9 @@ fn views_give_what_the_value_holds() {
     assert_eq!(Value::Error("ERR 1".to_owned()).as_integer(), None);
     assert_eq!(Value::Simple("OK".to_owned()).as_str(), Some("OK"));
     assert_eq!(Value::Error("ERR no".to_owned()).as_error(), Some("ERR no"));
-    assert_eq!(
-        Value::Set(vec![Value::Null]).as_array(),
-        Some(&[Value::Null][..])
-    );
+    assert_eq!(Value::Set(vec![Value::Null]).as_array(), Some(&[Value::Null][..]));
     assert_eq!(Value::Map(vec![]).as_array(), None);
-    assert!(
-        [Value::Null, Value::NullBulk, Value::NullArray]
-            .iter()
-            .all(Value::is_null)
-    );
+    assert!([Value::Null, Value::NullBulk, Value::NullArray].iter().all(Value::is_null));
     assert!(!Value::Bulk(Vec::new()).is_null());
 }
 

@@ -3,11 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn check(key: &str, expected: u16) {
-    assert_eq!(
-        slot_of(key.as_bytes()).number(),
-        expected,
-        "slot of `{key}`"
-    );
+    assert_eq!(slot_of(key.as_bytes()).number(), expected, "slot of `{key}`");
 }
 
 /// Measured on a Codis 3.2 proxy and on codis-server (`SLOTSHASHKEY`).

@@ -7,19 +7,14 @@ fn addr(text: &str) -> BackendAddr {
 #[test]
 fn slots_spread_evenly_over_primaries() {
     for count in 1..=7_usize {
-        let primaries: Vec<_> = (1..=count)
-            .map(|n| addr(&format!("127.0.0.1:{n}")))
-            .collect();
+        let primaries: Vec<_> = (1..=count).map(|n| addr(&format!("127.0.0.1:{n}"))).collect();
         let table = SlotTable::spread(&primaries).unwrap();
         for primary in &primaries {
             let slots = table
                 .assignments()
                 .filter(|(_, assignment)| assignment.primary.as_ref() == Some(primary))
                 .count();
-            assert!(
-                slots >= SLOTS / count && slots <= SLOTS.div_ceil(count),
-                "{count}: {slots}"
-            );
+            assert!(slots >= SLOTS / count && slots <= SLOTS.div_ceil(count), "{count}: {slots}");
         }
     }
 }
@@ -46,12 +41,6 @@ fn a_fill_that_comes_late_changes_nothing() {
     let before = table.clone();
     let five = SlotId::new(5).unwrap();
     let late = table.fill(1, [(five, SlotAssignment::default())]);
-    assert_eq!(
-        late,
-        Err(RoutingError::StaleEpoch {
-            given: 1,
-            current: 1
-        })
-    );
+    assert_eq!(late, Err(RoutingError::StaleEpoch { given: 1, current: 1 }));
     assert_eq!(table, before);
 }

@@ -22,12 +22,7 @@ fn an_empty_password_still_counts_as_a_segment_of_the_xauth() {
 #[test]
 fn a_token_is_the_one_that_a_codis_proxy_has_on_the_same_addresses() {
     // In another order than the one they are hashed in.
-    let macs = [
-        "8e:6c:fd:59:a0:d2",
-        "02:fc:00:00:00:01",
-        "5a:63:26:81:77:50",
-    ]
-    .map(str::to_owned);
+    let macs = ["8e:6c:fd:59:a0:d2", "02:fc:00:00:00:01", "5a:63:26:81:77:50"].map(str::to_owned);
     assert_eq!(
         proxy_token(&macs, "lab", "127.0.0.1:29000", "127.0.0.1:21080"),
         "65d26f90a00076a88f002a630a459483"
@@ -41,10 +36,7 @@ fn a_token_is_the_one_that_a_codis_proxy_has_on_the_same_addresses() {
 #[test]
 fn interfaces_without_a_hardware_address_do_not_count() {
     let folder = std::env::temp_dir().join(format!("keyway-macs-{}", std::process::id()));
-    for (name, address) in [
-        ("lo", "00:00:00:00:00:00\n"),
-        ("eth0", "02:FC:00:00:00:01\n"),
-    ] {
+    for (name, address) in [("lo", "00:00:00:00:00:00\n"), ("eth0", "02:FC:00:00:00:01\n")] {
         fs::create_dir_all(folder.join(name)).unwrap();
         fs::write(folder.join(name).join("address"), address).unwrap();
     }

@@ -52,10 +52,7 @@ fn a_group_without_a_primary_is_not_kept() {
 #[test]
 fn replicas_are_not_told_of_when_they_are_not_used() {
     let table = filled(r#"[{"id":3,"backend_addr":"h:1","replica_groups":[["h:2"]]}]"#);
-    assert_eq!(
-        reported(&table, true, 3),
-        r#"{"id":3,"backend_addr":"h:1"}"#
-    );
+    assert_eq!(reported(&table, true, 3), r#"{"id":3,"backend_addr":"h:1"}"#);
 }
 
 #[test]
@@ -64,35 +61,20 @@ fn an_element_replaces_its_slot_completely() {
         r#"[{"id":3,"locked":true,"backend_addr":"h:1","backend_addr_group_id":1},
             {"id":3,"backend_addr":"h:2"}]"#,
     );
-    assert_eq!(
-        reported(&table, false, 3),
-        r#"{"id":3,"backend_addr":"h:2"}"#
-    );
+    assert_eq!(reported(&table, false, 3), r#"{"id":3,"backend_addr":"h:2"}"#);
 }
 
 #[test]
 fn orders_that_cannot_be_carried_out_are_refused() {
-    check_refused(
-        "null",
-        "body:1:4: invalid type: null, expected an array of slots",
-    );
+    check_refused("null", "body:1:4: invalid type: null, expected an array of slots");
     check_refused(
         r#"[{"id":1},{"id":2,"migrate_from":"h:1"}]"#,
         "slot migration is not supported by this version yet, slot 2",
     );
-    check_refused(
-        r#"[{"id":1,"backend_addr":"h"}]"#,
-        "slot 1: `h` is not an address",
-    );
-    check_refused(
-        r#"[{"id":1,"replica_groups":[["h:0"]]}]"#,
-        "slot 1: `h:0` is not an address",
-    );
+    check_refused(r#"[{"id":1,"backend_addr":"h"}]"#, "slot 1: `h` is not an address");
+    check_refused(r#"[{"id":1,"replica_groups":[["h:0"]]}]"#, "slot 1: `h:0` is not an address");
     let group =
         |id: &str| format!(r#"[{{"id":1,"backend_addr":"h:1","backend_addr_group_id":{id}}}]"#);
     check_refused(&group("-1"), "slot 1: `-1` is no id of a group");
-    check_refused(
-        &group("4294967296"),
-        "slot 1: `4294967296` is no id of a group",
-    );
+    check_refused(&group("4294967296"), "slot 1: `4294967296` is no id of a group");
 }

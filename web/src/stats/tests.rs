@@ -5,29 +5,15 @@ fn stats() -> Stats {
         online: true,
         closed: false,
         sentinels: Sentinels {},
-        ops: Ops {
-            total: 197,
-            fails: 1,
-            redis: RedisErrors { errors: 71 },
-            qps: 0,
-            cmd: vec![],
-        },
-        sessions: Sessions {
-            total: 204,
-            alive: 0,
-        },
+        ops: Ops { total: 197, fails: 1, redis: RedisErrors { errors: 71 }, qps: 0, cmd: vec![] },
+        sessions: Sessions { total: 204, alive: 0 },
         rusage: ResourceUsage {
             now: "2026-11-20 07:40:33.681788009 +0000 UTC".to_owned(),
             cpu: 0.5,
             mem: 34_127_872,
-            raw: Some(Usage {
-                utime: 1_090_000_000,
-                ..Usage::default()
-            }),
+            raw: Some(Usage { utime: 1_090_000_000, ..Usage::default() }),
         },
-        backend: BackendPolicy {
-            primary_only: false,
-        },
+        backend: BackendPolicy { primary_only: false },
         runtime: None,
     }
 }
@@ -49,19 +35,12 @@ fn stats_are_what_a_dashboard_decodes() {
 #[test]
 fn a_usage_that_the_system_does_not_tell_is_left_out() {
     let usage = ResourceUsage::default();
-    assert_eq!(
-        serde_json::to_string(&usage).unwrap(),
-        r#"{"now":"","cpu":0.0,"mem":0}"#
-    );
+    assert_eq!(serde_json::to_string(&usage).unwrap(), r#"{"now":"","cpu":0.0,"mem":0}"#);
 }
 
 #[test]
 fn numbers_per_command_have_the_names_of_codis() {
-    let ops = CommandOps {
-        opstr: "GET".to_owned(),
-        calls: 6,
-        ..CommandOps::default()
-    };
+    let ops = CommandOps { opstr: "GET".to_owned(), calls: 6, ..CommandOps::default() };
     let expected = concat!(
         r#"{"opstr":"GET","calls":6,"usecs":0,"usecs_percall":0,"#,
         r#""fails":0,"redis_errtype":0}"#
@@ -71,22 +50,14 @@ fn numbers_per_command_have_the_names_of_codis() {
 
 #[test]
 fn all_numbers_of_the_runtime_but_one_are_integers() {
-    let usage = Usage {
-        vm_rss: 7,
-        vm_size: 9,
-        num_threads: 4,
-        ..Usage::default()
-    };
+    let usage = Usage { vm_rss: 7, vm_size: 9, num_threads: 4, ..Usage::default() };
     let runtime = serde_json::to_value(Runtime::of(&usage, 2, 5)).unwrap();
     let mut fractions = Vec::new();
     for (group, numbers) in runtime.as_object().unwrap() {
         match numbers.as_object() {
             None => assert!(numbers.is_u64(), "{group}"),
             Some(numbers) => fractions.extend(
-                numbers
-                    .iter()
-                    .filter(|(_, number)| !number.is_u64())
-                    .map(|(name, _)| name.clone()),
+                numbers.iter().filter(|(_, number)| !number.is_u64()).map(|(name, _)| name.clone()),
             ),
         }
     }

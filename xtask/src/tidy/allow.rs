@@ -28,25 +28,15 @@ pub(super) fn apply(text: &str, findings: Vec<Finding>) -> Vec<Finding> {
             continue;
         };
         let is_meant = |finding: &Finding| finding.rule == entry.rule && finding.path == entry.path;
-        let found: usize = left
-            .iter()
-            .filter(|finding| is_meant(finding))
-            .map(|f| f.weight)
-            .sum();
+        let found: usize = left.iter().filter(|finding| is_meant(finding)).map(|f| f.weight).sum();
         if found > entry.number {
             continue;
         }
         left.retain(|finding| !is_meant(finding));
         if found == 0 {
-            left.push(about(
-                entry.line,
-                "remove the line, nothing needs it".to_owned(),
-            ));
+            left.push(about(entry.line, "remove the line, nothing needs it".to_owned()));
         } else if found < entry.number {
-            left.push(about(
-                entry.line,
-                format!("lower {} to {found}", entry.number),
-            ));
+            left.push(about(entry.line, format!("lower {} to {found}", entry.number)));
         }
     }
     left
@@ -65,13 +55,7 @@ fn parse(line: usize, text: &str) -> Option<Entry<'_>> {
 }
 
 fn about(line: usize, what: String) -> Finding {
-    Finding {
-        path: PATH.to_owned(),
-        line,
-        rule: "allow-list",
-        what,
-        weight: 1,
-    }
+    Finding { path: PATH.to_owned(), line, rule: "allow-list", what, weight: 1 }
 }
 
 #[cfg(test)]
@@ -79,21 +63,12 @@ mod tests {
     use super::*;
 
     fn finding(weight: usize) -> Finding {
-        Finding {
-            path: "a.rs".to_owned(),
-            line: 1,
-            rule: "sleep",
-            what: String::new(),
-            weight,
-        }
+        Finding { path: "a.rs".to_owned(), line: 1, rule: "sleep", what: String::new(), weight }
     }
 
     fn check(list: &str, weights: &[usize], expected: &[&str]) {
         let findings = weights.iter().map(|weight| finding(*weight)).collect();
-        let left: Vec<_> = apply(list, findings)
-            .iter()
-            .map(Finding::to_string)
-            .collect();
+        let left: Vec<_> = apply(list, findings).iter().map(Finding::to_string).collect();
         assert_eq!(left, expected, "`{list}` {weights:?}");
     }
 
@@ -103,11 +78,7 @@ mod tests {
         check(list, &[1, 1], &[]);
         check(list, &[2], &[]);
         check(list, &[1, 1, 1], &["a.rs:1: sleep: "; 3]);
-        check(
-            list,
-            &[1],
-            &["xtask/tidy-allow.txt:3: allow-list: lower 2 to 1"],
-        );
+        check(list, &[1], &["xtask/tidy-allow.txt:3: allow-list: lower 2 to 1"]);
         let unused = "xtask/tidy-allow.txt:3: allow-list: remove the line, nothing needs it";
         check(list, &[], &[unused]);
     }

@@ -21,12 +21,7 @@ pub(super) fn check(tree: &Tree) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let configuration = tree.text("docs/configuration.md")?;
     for source in tree.sources_in("config/src/settings.rs") {
-        findings.extend(undescribed(
-            source,
-            &settings(source),
-            configuration,
-            "setting",
-        ));
+        findings.extend(undescribed(source, &settings(source), configuration, "setting"));
     }
     let admin_api = tree.text(ADMIN_API)?;
     for source in tree.sources_in("web/src/") {
@@ -50,11 +45,7 @@ fn undescribed(source: &Source, named: &[Named<'_>], document: &str, what: &str)
     let mut findings = Vec::new();
     if named.is_empty() && what != "error code" && what != "route" {
         // The rule has lost what it looks for, and would be content for ever.
-        findings.push(finding(
-            source,
-            1,
-            format!("no {what} is found here any more"),
-        ));
+        findings.push(finding(source, 1, format!("no {what} is found here any more")));
     }
     for (line, name) in named {
         if !document.contains(&format!("`{name}`")) {
@@ -66,13 +57,7 @@ fn undescribed(source: &Source, named: &[Named<'_>], document: &str, what: &str)
 }
 
 fn finding(source: &Source, line: usize, what: String) -> Finding {
-    Finding {
-        path: source.path.clone(),
-        line,
-        rule: "documents",
-        what,
-        weight: 1,
-    }
+    Finding { path: source.path.clone(), line, rule: "documents", what, weight: 1 }
 }
 
 /// The settings of `settings! { name: Kind = default; }`.
@@ -89,22 +74,14 @@ fn settings(source: &Source) -> Vec<Named<'_>> {
 
 /// The paths of `.route("/path", ...)`.
 fn routes(source: &Source) -> Vec<Named<'_>> {
-    let calls = source
-        .find(&[".", "route", "("])
-        .filter(|call| !is_test(call));
-    calls
-        .filter_map(|call| call.get(3))
-        .filter_map(literal)
-        .collect()
+    let calls = source.find(&[".", "route", "("]).filter(|call| !is_test(call));
+    calls.filter_map(|call| call.get(3)).filter_map(literal).collect()
 }
 
 /// The codes of `code: "code"`.
 fn codes(source: &Source) -> Vec<Named<'_>> {
     let fields = source.find(&["code", ":"]).filter(|field| !is_test(field));
-    fields
-        .filter_map(|field| field.get(2))
-        .filter_map(literal)
-        .collect()
+    fields.filter_map(|field| field.get(2)).filter_map(literal).collect()
 }
 
 fn is_test(tokens: &[Token]) -> bool {
@@ -184,13 +161,7 @@ mod tests {
     fn what_its_document_does_not_name_is_found() {
         let source = Source::parse("a.rs", "").unwrap();
         let findings = undescribed(&source, &[(1, "a"), (2, "b")], "| `a` | is |", "field");
-        assert_eq!(
-            findings
-                .iter()
-                .map(|finding| finding.line)
-                .collect::<Vec<_>>(),
-            [2]
-        );
+        assert_eq!(findings.iter().map(|finding| finding.line).collect::<Vec<_>>(), [2]);
         assert_eq!(undescribed(&source, &[], "", "setting").len(), 1);
     }
 

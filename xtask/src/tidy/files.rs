@@ -10,11 +10,7 @@ const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Words that mark unfinished work. Written in two parts, so that this file has none.
-const OPEN_WORK: [&str; 3] = [
-    concat!("TO", "DO"),
-    concat!("FIX", "ME"),
-    concat!("XX", "X"),
-];
+const OPEN_WORK: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
 
 pub(super) fn check(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -56,10 +52,7 @@ fn file_length(source: &Source) -> Option<Finding> {
 }
 
 fn function_length(source: &Source) -> Vec<Finding> {
-    let long = source
-        .functions
-        .iter()
-        .filter(|function| function.lines > FUNCTION_LINES_MAX);
+    let long = source.functions.iter().filter(|function| function.lines > FUNCTION_LINES_MAX);
     long.map(|function| Finding {
         path: source.path.clone(),
         line: function.line,
@@ -163,10 +156,7 @@ mod tests {
     #[test]
     fn stray_white_space_is_found() {
         let lines = |path: &str, text: &str| {
-            white_space(path, text)
-                .iter()
-                .map(|finding| finding.line)
-                .collect::<Vec<_>>()
+            white_space(path, text).iter().map(|finding| finding.line).collect::<Vec<_>>()
         };
         assert_eq!(lines("a.rs", "a\nb \n\tc\n"), [2, 3]);
         assert_eq!(lines("a.md", "a\t\n\tb\n"), [1]);
@@ -181,11 +171,7 @@ mod tests {
     #[test]
     fn unfinished_work_without_issue_is_found() {
         for word in OPEN_WORK {
-            assert_eq!(
-                open_work("a.rs", &format!("a\n// {word}: later\n")).len(),
-                1,
-                "{word}"
-            );
+            assert_eq!(open_work("a.rs", &format!("a\n// {word}: later\n")).len(), 1, "{word}");
             assert!(open_work("a.rs", &format!("// {word}(#12): later\n")).is_empty());
             assert!(open_work("a.rs", &format!("let {word}S = 1;\n")).is_empty());
         }

@@ -12,7 +12,7 @@ use super::source::Tree;
 /// they want.
 const DIRECTIONS: [(&str, &[&str]); 8] = [
     ("keyway", &["web", "actors", "command", "routing", "config"]),
-    ("web", &["actors"]),
+    ("web", &["actors", "config", "routing"]),
     ("actors", &["routing", "command", "resp", "config"]),
     ("command", &["resp", "routing"]),
     ("config", &[]),
@@ -59,9 +59,7 @@ impl Manifest {
         let name = lookup(&table, &["package", "name"]).and_then(Value::as_str);
         Ok(Self {
             path: path.to_owned(),
-            name: name
-                .with_context(|| format!("find the name in `{path}`"))?
-                .to_owned(),
+            name: name.with_context(|| format!("find the name in `{path}`"))?.to_owned(),
             table,
         })
     }
@@ -69,28 +67,17 @@ impl Manifest {
     /// Every dependency, of the code, its tests and its build.
     fn dependencies(&self) -> impl Iterator<Item = &str> {
         let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
-        let tables = kinds
-            .into_iter()
-            .filter_map(|kind| self.table.get(kind)?.as_table());
+        let tables = kinds.into_iter().filter_map(|kind| self.table.get(kind)?.as_table());
         tables.flat_map(Table::keys).map(String::as_str)
     }
 
     fn finding(&self, rule: &'static str, what: String) -> Finding {
-        Finding {
-            path: self.path.clone(),
-            line: 1,
-            rule,
-            what,
-            weight: 1,
-        }
+        Finding { path: self.path.clone(), line: 1, rule, what, weight: 1 }
     }
 
     /// Whether a field has this value, itself or through the workspace.
     fn inherits(&self, field: &str, value: &str) -> bool {
-        let own = self
-            .table
-            .get("package")
-            .and_then(|package| package.get(field));
+        let own = self.table.get("package").and_then(|package| package.get(field));
         own.is_some_and(|own| {
             own.as_str() == Some(value)
                 || own.get("workspace").and_then(Value::as_bool) == Some(true)
@@ -100,8 +87,7 @@ impl Manifest {
 
 fn lookup<'t>(table: &'t Table, path: &[&str]) -> Option<&'t Value> {
     let (first, rest) = path.split_first()?;
-    rest.iter()
-        .try_fold(table.get(*first)?, |value, field| value.get(field))
+    rest.iter().try_fold(table.get(*first)?, |value, field| value.get(field))
 }
 
 fn directions(manifest: &Manifest) -> Vec<Finding> {
@@ -110,28 +96,19 @@ fn directions(manifest: &Manifest) -> Vec<Finding> {
         return Vec::new();
     };
     let is_ours = |name: &&str| DIRECTIONS.iter().any(|(known, _)| known == name);
-    let wrong = manifest
-        .dependencies()
-        .filter(is_ours)
-        .filter(|name| !allowed.contains(name));
+    let wrong = manifest.dependencies().filter(is_ours).filter(|name| !allowed.contains(name));
     let text = |name| format!("`{}` must not import `{name}`", manifest.name);
-    wrong
-        .map(|name| manifest.finding("direction", text(name)))
-        .collect()
+    wrong.map(|name| manifest.finding("direction", text(name))).collect()
 }
 
 fn reserved(manifest: &Manifest) -> Vec<Finding> {
     let is_wrong = |dependency: &&str| {
-        let users = RESERVED
-            .iter()
-            .find(|(prefix, _)| dependency.starts_with(prefix));
+        let users = RESERVED.iter().find(|(prefix, _)| dependency.starts_with(prefix));
         users.is_some_and(|(_, users)| !users.contains(&manifest.name.as_str()))
     };
     let text = |name| format!("`{}` must not import `{name}`", manifest.name);
     let wrong = manifest.dependencies().filter(is_wrong);
-    wrong
-        .map(|name| manifest.finding("direction", text(name)))
-        .collect()
+    wrong.map(|name| manifest.finding("direction", text(name))).collect()
 }
 
 /// Crates of the workspace have its lints; a workspace of its own has none to inherit.
@@ -169,11 +146,7 @@ mod tests {
         check("command", "[dependencies]\nresp.path = \"../resp\"", &[]);
         let wrong = "`resp` must not import `command`";
         check("resp", "[dependencies]\ncommand.workspace = true", &[wrong]);
-        check(
-            "resp",
-            "[dev-dependencies]\ncommand.workspace = true",
-            &[wrong],
-        );
+        check("resp", "[dev-dependencies]\ncommand.workspace = true", &[wrong]);
         check("xtask", "[dependencies]\ncommand.workspace = true", &[]);
     }
 
@@ -181,11 +154,7 @@ mod tests {
     fn a_library_in_a_crate_that_must_not_know_it_is_found() {
         let check = |name: &str, library: &str, count: usize| {
             let rest = format!("[dependencies]\n{library}.workspace = true");
-            assert_eq!(
-                reserved(&manifest(name, &rest)).len(),
-                count,
-                "{name}: {library}"
-            );
+            assert_eq!(reserved(&manifest(name, &rest)).len(), count, "{name}: {library}");
         };
         check("web", "actix-web", 0);
         check("actors", "actix-web", 1);

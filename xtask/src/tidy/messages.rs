@@ -19,32 +19,21 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
 /// `info!(log, "message"; ...)`.
 fn log_lines(source: &Source) -> Vec<Finding> {
     let calls = LOG_MACROS.iter().flat_map(|name| {
-        source
-            .tokens
-            .windows(3)
-            .enumerate()
-            .filter_map(move |(index, call)| {
-                let [word, bang, open] = call else {
-                    return None;
-                };
-                (word.is(name) && bang.is("!") && open.is("("))
-                    .then(|| source.tokens.get(index..))?
-            })
+        source.tokens.windows(3).enumerate().filter_map(move |(index, call)| {
+            let [word, bang, open] = call else {
+                return None;
+            };
+            (word.is(name) && bang.is("!") && open.is("(")).then(|| source.tokens.get(index..))?
+        })
     });
     let messages = calls.filter_map(|call| call.iter().find(|token| token.text().is_some()));
-    messages
-        .filter_map(|message| judge(source, message, "log-grammar"))
-        .collect()
+    messages.filter_map(|message| judge(source, message, "log-grammar")).collect()
 }
 
 /// `#[error("text")]`.
 fn error_texts(source: &Source) -> Vec<Finding> {
-    let attributes = source
-        .find(&["#", "[", "error", "("])
-        .filter_map(|found| found.get(4));
-    attributes
-        .filter_map(|text| judge(source, text, "error-grammar"))
-        .collect()
+    let attributes = source.find(&["#", "[", "error", "("]).filter_map(|found| found.get(4));
+    attributes.filter_map(|text| judge(source, text, "error-grammar")).collect()
 }
 
 fn judge(source: &Source, message: &Token, rule: &'static str) -> Option<Finding> {
@@ -60,10 +49,7 @@ fn judge(source: &Source, message: &Token, rule: &'static str) -> Option<Finding
 }
 
 fn fault(text: &str) -> Option<&'static str> {
-    let first = text
-        .split(|c: char| !c.is_alphanumeric())
-        .next()
-        .unwrap_or_default();
+    let first = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     let is_name = first.len() > 1 && first.chars().all(|c| c.is_uppercase() || c.is_numeric());
     // Redis' own words, which clients compare.
     let is_protocol = text.starts_with("Protocol error");
@@ -88,15 +74,9 @@ mod tests {
 
     #[test]
     fn a_log_line_that_is_a_sentence_is_found() {
-        check_lines(
-            "fn f() { info!(self.log, \"Client closed\"; \"id\" => 1); }",
-            &[1],
-        );
+        check_lines("fn f() { info!(self.log, \"Client closed\"; \"id\" => 1); }", &[1]);
         check_lines("fn f() {\nwarn!(log,\n\"client closed.\"); }", &[3]);
-        check_lines(
-            "fn f() { info!(log, \"client closed\"; \"a\" => \"B.\"); }",
-            &[],
-        );
+        check_lines("fn f() { info!(log, \"client closed\"; \"a\" => \"B.\"); }", &[]);
         check_lines("fn f() { info!(log, \"TLS is off\"); }", &[]);
     }
 
@@ -104,10 +84,7 @@ mod tests {
     fn an_error_text_that_is_a_sentence_is_found() {
         check_lines("enum E {\n#[error(\"Slot is offline\")]\nA }", &[2]);
         check_lines("enum E { #[error(\"slot is offline.\")] A }", &[1]);
-        check_lines(
-            "enum E { #[error(\"`{slot}` is offline\")] A, #[error(\"{0}\")] B }",
-            &[],
-        );
+        check_lines("enum E { #[error(\"`{slot}` is offline\")] A, #[error(\"{0}\")] B }", &[]);
         check_lines("enum E { #[error(transparent)] A }", &[]);
         check_lines("enum E { #[error(\"Protocol error: too big\")] A }", &[]);
     }

@@ -30,25 +30,19 @@ impl Tree {
         read_folder(root, "", &mut texts)?;
         texts.sort();
         let rust = texts.iter().filter(|(path, _)| path.ends_with(".rs"));
-        let sources = rust
-            .map(|(path, text)| Source::parse(path, text))
-            .collect::<Result<_>>()?;
+        let sources = rust.map(|(path, text)| Source::parse(path, text)).collect::<Result<_>>()?;
         Ok(Self { texts, sources })
     }
 
     /// Every file, as (path, text).
     pub(super) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.texts
-            .iter()
-            .map(|(path, text)| (path.as_str(), text.as_str()))
+        self.texts.iter().map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
     /// One file.
     pub(super) fn text(&self, path: &str) -> Result<&str> {
         let found = self.texts().find(|(known, _)| *known == path);
-        found
-            .map(|(_, text)| text)
-            .with_context(|| format!("find `{path}`"))
+        found.map(|(_, text)| text).with_context(|| format!("find `{path}`"))
     }
 
     /// Every Rust file.
@@ -58,9 +52,7 @@ impl Tree {
 
     /// The Rust files of a folder.
     pub(super) fn sources_in(&self, folder: &str) -> impl Iterator<Item = &Source> {
-        self.sources
-            .iter()
-            .filter(move |source| source.path.starts_with(folder))
+        self.sources.iter().filter(move |source| source.path.starts_with(folder))
     }
 }
 
@@ -71,11 +63,7 @@ fn read_folder(root: &Path, folder: &str, texts: &mut Vec<(String, String)>) -> 
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        let path = if folder.is_empty() {
-            name.clone()
-        } else {
-            format!("{folder}/{name}")
-        };
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
         if name.starts_with('.') || SKIPPED.contains(&path.as_str()) {
             continue;
         }
@@ -83,10 +71,7 @@ fn read_folder(root: &Path, folder: &str, texts: &mut Vec<(String, String)>) -> 
             read_folder(root, &path, texts)?;
         } else if SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
             let text = fs::read_to_string(entry.path());
-            texts.push((
-                path.clone(),
-                text.with_context(|| format!("read `{path}`"))?,
-            ));
+            texts.push((path.clone(), text.with_context(|| format!("read `{path}`"))?));
         }
     }
     Ok(())
@@ -186,10 +171,7 @@ impl Source {
         (0..self.tokens.len()).filter_map(move |index| {
             let rest = self.tokens.get(index..)?;
             let is_here = rest.len() >= pattern.len()
-                && rest
-                    .iter()
-                    .zip(pattern)
-                    .all(|(token, wanted)| token.is(wanted));
+                && rest.iter().zip(pattern).all(|(token, wanted)| token.is(wanted));
             is_here.then_some(rest)
         })
     }
@@ -227,9 +209,7 @@ impl Source {
                 }
                 TokenTree::Literal(literal) => {
                     let literal = literal.to_string();
-                    let text = literal
-                        .split_once('"')
-                        .and_then(|(_, rest)| rest.rsplit_once('"'));
+                    let text = literal.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
                     let kind = text.map_or(Kind::Value, |(text, _)| Kind::Text(text.to_owned()));
                     self.push(line, kind, is_test);
                 }
@@ -238,11 +218,7 @@ impl Source {
     }
 
     fn push(&mut self, line: usize, kind: Kind, is_test: bool) {
-        self.tokens.push(Token {
-            line,
-            kind,
-            is_test,
-        });
+        self.tokens.push(Token { line, kind, is_test });
     }
 }
 
@@ -303,11 +279,7 @@ fn function(trees: &[TokenTree], index: usize) -> Option<Function> {
         return None;
     };
     let line = rest.first()?.span().start().line;
-    Some(Function {
-        name: name.to_string(),
-        line,
-        lines: body.span_close().end().line - line + 1,
-    })
+    Some(Function { name: name.to_string(), line, lines: body.span_close().end().line - line + 1 })
 }
 
 #[cfg(test)]
@@ -346,12 +318,8 @@ fn last() {}
     #[test]
     fn tests_are_told_from_code() {
         let source = Source::parse("a/src/b.rs", EXAMPLE).unwrap();
-        let mut lines: Vec<_> = source
-            .tokens
-            .iter()
-            .filter(|token| token.is_test)
-            .map(|token| token.line)
-            .collect();
+        let mut lines: Vec<_> =
+            source.tokens.iter().filter(|token| token.is_test).map(|token| token.line).collect();
         lines.dedup();
         assert_eq!(lines, [10, 13, 14, 15]);
         let source = Source::parse("a/src/b/tests.rs", EXAMPLE).unwrap();
@@ -361,12 +329,8 @@ fn last() {}
     #[test]
     fn patterns_are_found_and_comments_are_not() {
         let source = Source::parse("a/src/b.rs", EXAMPLE).unwrap();
-        let lines = |pattern: &[&str]| {
-            source
-                .find(pattern)
-                .map(|found| found[0].line)
-                .collect::<Vec<_>>()
-        };
+        let lines =
+            |pattern: &[&str]| source.find(pattern).map(|found| found[0].line).collect::<Vec<_>>();
         assert_eq!(lines(&["use", "c", ":", ":", "d"]), [11]);
         assert_eq!(lines(&["fn", "inner", "("]), [14]);
         assert!(lines(&["Docs"]).is_empty());

@@ -85,10 +85,7 @@ mod tests {
 
     #[test]
     fn forbidden_words_stand_in_backticks_in_the_last_column() {
-        let words: Vec<_> = forbidden(GLOSSARY)
-            .into_iter()
-            .map(|(word, _)| word)
-            .collect();
+        let words: Vec<_> = forbidden(GLOSSARY).into_iter().map(|(word, _)| word).collect();
         assert_eq!(words, ["bucket", "shard", "upstream"]);
     }
 

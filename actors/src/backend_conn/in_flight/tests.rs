@@ -1,15 +1,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::session::window::{ReplyWindow, WindowLimits};
+use crate::session::window::{ReplyWindow, Tag, WindowLimits};
 
 fn request(len: u32) -> ForwardRequest {
-    let mut window = ReplyWindow::new(WindowLimits {
-        requests_max: 1,
-        bytes_max: 1,
-    });
+    let mut window = ReplyWindow::new(WindowLimits { requests_max: 1, bytes_max: 1 });
     ForwardRequest {
-        ticket: window.enter(0, false),
+        ticket: window.enter(0, false, Tag::default()),
         part: 0,
         is_in_parts: false,
         slot: routing::SlotId::default(),
@@ -75,19 +72,13 @@ proptest! {
 #[test]
 fn a_run_comes_out_with_its_last_reply() {
     let mut in_flight = InFlight::default();
-    in_flight.push(Run::new(Some('a'), vec![request(3), request(4)], 7));
-    in_flight.push(Run::new(Some('b'), vec![request(5)], 8));
+    in_flight.push(Run::new(Some('a'), vec![request(3), request(4)], 7_500));
+    in_flight.push(Run::new(Some('b'), vec![request(5)], 8_000));
     assert_eq!(in_flight.oldest_ms(), Some(7));
     assert!(in_flight.answer_front().is_none());
-    assert_eq!(
-        in_flight.answer_front().map(|run| run.session),
-        Some(Some('a'))
-    );
+    assert_eq!(in_flight.answer_front().map(|run| run.session), Some(Some('a')));
     assert_eq!(in_flight.oldest_ms(), Some(8));
-    assert_eq!(
-        in_flight.answer_front().map(|run| run.session),
-        Some(Some('b'))
-    );
+    assert_eq!(in_flight.answer_front().map(|run| run.session), Some(Some('b')));
     assert!(in_flight.answer_front().is_none() && in_flight.is_empty());
 }
 

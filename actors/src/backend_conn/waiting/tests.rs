@@ -81,10 +81,7 @@ fn requests_that_wait_hold_no_memory_but_their_own() {
     let parts = Bytes::from_static(b"..two");
     let mut batch = batch(&[3, 3, 5]);
     for (request, (start, is_in_parts)) in
-        batch
-            .requests
-            .iter_mut()
-            .zip([(2, false), (2, true), (7, false)])
+        batch.requests.iter_mut().zip([(2, false), (2, true), (7, false)])
     {
         request.start = start;
         request.is_in_parts = is_in_parts;

@@ -122,11 +122,7 @@ fn what_was_written_is_forgotten_although_more_waits_behind_it() {
         buffer.advance(10_000);
         assert_eq!(buffer.len(), 1000, "{number}");
     }
-    assert!(
-        buffer.tail.capacity() < 512 * 1024,
-        "{} bytes",
-        buffer.tail.capacity()
-    );
+    assert!(buffer.tail.capacity() < 512 * 1024, "{} bytes", buffer.tail.capacity());
 }
 
 #[test]
@@ -135,10 +131,7 @@ fn what_comes_while_the_socket_is_full_holds_no_memory_but_its_own() {
     let mut cx = Context::from_waker(std::task::Waker::noop());
     let data = Bytes::from(vec![b'x'; 4 * WAITING_COPY_BYTES_MAX]);
     buffer.push_range(&data, 0..WAITING_COPY_BYTES_MAX);
-    assert!(
-        !data.is_unique(),
-        "a large piece is not copied while the socket has room"
-    );
+    assert!(!data.is_unique(), "a large piece is not copied while the socket has room");
     let (_, flushed) = buffer.poll_flush(&mut cx, &mut FullSocket);
     assert!(flushed.is_pending());
     buffer.clear();

@@ -2,15 +2,12 @@ use proptest::prelude::*;
 use routing::SlotId;
 
 use super::*;
-use crate::session::window::{ReplyWindow, WindowLimits};
+use crate::session::window::{ReplyWindow, Tag, WindowLimits};
 
 fn parked(session: usize, order: u32, is_fan_out: bool, len: usize) -> Parked<(usize, u32)> {
-    let mut window = ReplyWindow::new(WindowLimits {
-        requests_max: 1,
-        bytes_max: 1,
-    });
+    let mut window = ReplyWindow::new(WindowLimits { requests_max: 1, bytes_max: 1 });
     let mut request = RouteRequest {
-        ticket: window.enter(0, false),
+        ticket: window.enter(0, false, Tag::default()),
         start: 0,
         len: 0,
         slot: SlotId::default(),
@@ -38,10 +35,7 @@ fn parked(session: usize, order: u32, is_fan_out: bool, len: usize) -> Parked<(u
 }
 
 fn parking(requests_max: usize, bytes_max: usize) -> Parking<(usize, u32)> {
-    Parking::new(ParkingLimits {
-        requests_max,
-        bytes_max,
-    })
+    Parking::new(ParkingLimits { requests_max, bytes_max })
 }
 
 #[test]

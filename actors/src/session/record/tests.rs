@@ -17,11 +17,7 @@ fn limits() -> Config {
 }
 
 fn check(record: &ClientRecord, now_s: u64, expected: Option<CloseReason>) {
-    assert_eq!(
-        record.overdue(now_s * 1000, &limits()),
-        expected,
-        "after {now_s} s"
-    );
+    assert_eq!(record.overdue(now_s * 1000, &limits()), expected, "after {now_s} s");
 }
 
 #[test]

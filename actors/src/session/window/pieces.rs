@@ -37,10 +37,7 @@ impl Segments {
 impl Merging {
     pub(super) fn settle(&mut self, part: u16, piece: Piece, bytes: Bytes) {
         self.len += bytes.len();
-        let begun = self
-            .begun
-            .iter()
-            .position(|(begun_part, _)| *begun_part == part);
+        let begun = self.begun.iter().position(|(begun_part, _)| *begun_part == part);
         let whole = match (piece, begun) {
             (Piece::Whole, _) | (Piece::Last, None) => Some(bytes),
             (Piece::More, None) => {

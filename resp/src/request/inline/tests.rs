@@ -5,10 +5,7 @@ use proptest::prelude::*;
 
 fn words(line: &str) -> Result<Vec<String>, ProtocolError> {
     let words = split(line.as_bytes())?;
-    Ok(words
-        .into_iter()
-        .map(|word| word.escape_ascii().to_string())
-        .collect())
+    Ok(words.into_iter().map(|word| word.escape_ascii().to_string()).collect())
 }
 
 fn check(line: &str, expected: &[&str]) {

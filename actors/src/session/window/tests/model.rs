@@ -40,14 +40,8 @@ enum Kind {
 #[derive(Clone, Debug)]
 enum Arrival {
     Local(Vec<u8>),
-    Bytes {
-        part: u16,
-        piece: Piece,
-        bytes: Vec<u8>,
-    },
-    Failure {
-        part: u16,
-    },
+    Bytes { part: u16, piece: Piece, bytes: Vec<u8> },
+    Failure { part: u16 },
 }
 
 /// A request that was entered, with what has arrived and what is still to come.
@@ -81,13 +75,8 @@ fn script() -> impl Strategy<Value = Script> {
         3 => proptest::collection::vec((len(), 1_usize..4, prop::bool::weighted(0.15)), 2..4)
             .prop_map(Kind::FanOut),
     ];
-    (1_u32..1000, prop::bool::weighted(0.2), kind).prop_map(|(request_bytes, is_muted, kind)| {
-        Script {
-            request_bytes,
-            is_muted,
-            kind,
-        }
-    })
+    (1_u32..1000, prop::bool::weighted(0.2), kind)
+        .prop_map(|(request_bytes, is_muted, kind)| Script { request_bytes, is_muted, kind })
 }
 
 fn failure_text() -> Vec<u8> {
@@ -110,34 +99,25 @@ fn cut(part: u16, reply: &[u8], pieces: usize) -> Vec<Arrival> {
         index if index == last => Piece::Last,
         _ => Piece::More,
     };
-    let arrivals = chunks
-        .iter()
-        .enumerate()
-        .map(|(index, chunk)| Arrival::Bytes {
-            part,
-            piece: piece_at(index),
-            bytes: chunk.to_vec(),
-        });
+    let arrivals = chunks.iter().enumerate().map(|(index, chunk)| Arrival::Bytes {
+        part,
+        piece: piece_at(index),
+        bytes: chunk.to_vec(),
+    });
     arrivals.collect()
 }
 
 /// A merge of an MGET of two keys per part, keys and parts taking turns.
 fn merge_of(parts: usize) -> Merge {
     let keys: Vec<_> = (0..parts * 2).map(|key| format!("key:{key}")).collect();
-    let slots: Vec<_> = keys
-        .iter()
-        .map(|key| routing::slot_of(key.as_bytes()))
-        .collect();
+    let slots: Vec<_> = keys.iter().map(|key| routing::slot_of(key.as_bytes())).collect();
     let mut request = vec![&b"MGET"[..]];
     request.extend(keys.iter().map(String::as_bytes));
     let mut frame = Vec::new();
     resp::encode::request(&mut frame, &request);
     let mut spans = Vec::new();
     let mut framer = RequestFramer::new(resp::request::RequestLimits::default());
-    assert!(matches!(
-        framer.next(&frame, &mut spans),
-        Ok(Framed::Request { .. })
-    ));
+    assert!(matches!(framer.next(&frame, &mut spans), Ok(Framed::Request { .. })));
     let Plan::FanOut(fan_out) = COMMANDS.plan(&Args::new(&frame, &spans)).plan else {
         panic!("the keys lie in different slots");
     };
@@ -168,11 +148,7 @@ impl Shadow {
                     };
                     let bytes = vec![byte; *len];
                     reply.extend_from_slice(&bytes);
-                    arrivals.push(Arrival::Bytes {
-                        part: 0,
-                        piece,
-                        bytes,
-                    });
+                    arrivals.push(Arrival::Bytes { part: 0, piece, bytes });
                 }
                 if *fails {
                     reply = failure_text();
@@ -208,15 +184,7 @@ impl Shadow {
         }
         to_come.iter_mut().for_each(|arrivals| arrivals.reverse());
         let is_fan_out = matches!(script.kind, Kind::FanOut(_));
-        Self {
-            script,
-            ticket,
-            to_come,
-            arrived: Vec::new(),
-            kept: 0,
-            reply,
-            is_fan_out,
-        }
+        Self { script, ticket, to_come, arrived: Vec::new(), kept: 0, reply, is_fan_out }
     }
 
     fn is_settled(&self) -> bool {
@@ -234,11 +202,7 @@ impl Shadow {
 
     /// The bytes that the window holds for it, at the head or behind it.
     fn kept(&self, is_head: bool) -> usize {
-        if is_head && !self.is_fan_out {
-            0
-        } else {
-            self.kept
-        }
+        if is_head && !self.is_fan_out { 0 } else { self.kept }
     }
 }
 
@@ -252,27 +216,18 @@ struct Trial {
 
 impl Trial {
     fn new(head: u32) -> Self {
-        let limits = WindowLimits {
-            requests_max: usize::MAX,
-            bytes_max: usize::MAX,
-        };
+        let limits = WindowLimits { requests_max: usize::MAX, bytes_max: usize::MAX };
         let mut window = ReplyWindow::new(limits);
         window.head = head;
-        Self {
-            window,
-            out: OutBuffer::default(),
-            client: Vec::new(),
-            shadows: Vec::new(),
-        }
+        Self { window, out: OutBuffer::default(), client: Vec::new(), shadows: Vec::new() }
     }
 
     fn enter(&mut self, script: Script) {
-        let ticket = self.window.enter(script.request_bytes, script.is_muted);
+        let ticket = self.window.enter(script.request_bytes, script.is_muted, Tag::default());
         if let Kind::FanOut(parts) = &script.kind {
             self.window.plan_merge(ticket, merge_of(parts.len()));
         }
-        self.shadows
-            .push(Shadow::new(script, ticket, self.shadows.len()));
+        self.shadows.push(Shadow::new(script, ticket, self.shadows.len()));
     }
 
     /// Lets the next arrival of some unsettled request's part come in. False when the client must
@@ -284,9 +239,7 @@ impl Trial {
             .enumerate()
             .flat_map(|(request, shadow)| {
                 let parts = shadow.to_come.iter().enumerate();
-                parts
-                    .filter(|(_, left)| !left.is_empty())
-                    .map(move |(part, _)| (request, part))
+                parts.filter(|(_, left)| !left.is_empty()).map(move |(part, _)| (request, part))
             })
             .collect();
         if open.is_empty() {
@@ -299,19 +252,15 @@ impl Trial {
         match shadow.to_come[part].pop().unwrap() {
             Arrival::Local(reply) => {
                 shadow.kept += reply.len();
-                self.window
-                    .settle_local(ticket, &mut self.out, |out| out.extend(reply));
+                self.window.settle_local(ticket, &mut self.out, |out| out.extend(reply));
             }
             Arrival::Bytes { part, piece, bytes } => {
                 shadow.kept += bytes.len();
-                shadow
-                    .arrived
-                    .extend(bytes.iter().filter(|_| !shadow.is_fan_out));
+                shadow.arrived.extend(bytes.iter().filter(|_| !shadow.is_fan_out));
                 // In the middle of a read that holds the replies of others, too.
                 let data = Bytes::from([b"<<<", &bytes[..], b">>>"].concat());
                 let range = 3..3 + bytes.len();
-                self.window
-                    .settle(ticket, part, piece, &data, range, &mut self.out);
+                self.window.settle(ticket, part, piece, &data, range, &mut self.out);
             }
             Arrival::Failure { part } => {
                 let is_begun = !shadow.arrived.is_empty() && !shadow.script.is_muted;
@@ -319,9 +268,7 @@ impl Trial {
                     shadow.kept = 0;
                 }
                 shadow.kept += failure_text().len();
-                let settled = self
-                    .window
-                    .settle_failed(ticket, part, FAILURE, &mut self.out);
+                let settled = self.window.settle_failed(ticket, part, FAILURE, &mut self.out);
                 let must_close = is_head && is_begun;
                 prop_assert_eq!(settled == Settled::Broken, must_close, "S-4");
                 return Ok(!must_close);
@@ -340,36 +287,20 @@ impl Trial {
         let (_, flushed) = self.out.poll_flush(&mut cx, &mut self.client);
         prop_assert!(matches!(flushed, Poll::Ready(Ok(()))));
         let head = self.head();
-        let left = self
-            .shadows
-            .iter()
-            .take(head.map_or(usize::MAX, |head| head + 1));
+        let left = self.shadows.iter().take(head.map_or(usize::MAX, |head| head + 1));
         let expected: Vec<u8> = left.flat_map(Shadow::visible).copied().collect();
         prop_assert!(self.client == expected, "S-1, S-2, S-4: the client's bytes");
 
         let waiting = &self.shadows[head.unwrap_or(self.shadows.len())..];
-        let bytes: usize = waiting
-            .iter()
-            .map(|shadow| shadow.script.request_bytes as usize)
-            .sum();
+        let bytes: usize = waiting.iter().map(|shadow| shadow.script.request_bytes as usize).sum();
         prop_assert_eq!(self.window.request_bytes, bytes, "S-3");
         prop_assert_eq!(self.window.len(), waiting.len());
-        let kept: usize = waiting
-            .iter()
-            .enumerate()
-            .map(|(index, shadow)| shadow.kept(index == 0))
-            .sum();
+        let kept: usize =
+            waiting.iter().enumerate().map(|(index, shadow)| shadow.kept(index == 0)).sum();
         let window = &self.window;
-        prop_assert_eq!(
-            window.held_live + window.segment_bytes,
-            kept,
-            "retained bytes"
-        );
+        prop_assert_eq!(window.held_live + window.segment_bytes, kept, "retained bytes");
         let waste = window.held.len() - window.held_live;
-        prop_assert!(
-            waste <= HELD_WASTE_MIN.max(window.held_live),
-            "{waste} bytes wasted"
-        );
+        prop_assert!(waste <= HELD_WASTE_MIN.max(window.held_live), "{waste} bytes wasted");
         Ok(())
     }
 }

@@ -1,0 +1,83 @@
+//! Answering requests that the backend will not answer.
+//!
+//! A replica's reads are never failed here: the router sends them to the primary instead.
+
+use std::sync::Arc;
+
+use actix::Addr;
+
+use super::waiting::Waiter;
+use super::{BackendConnActor, ConnStatus, ForwardBatch, ForwardRequest, Role, Run};
+use crate::client_error::RequestFailure;
+use crate::router::RetryBatch;
+use crate::session::{RepliesFailed, SessionActor};
+
+impl BackendConnActor {
+    /// Answers all that was not written, and all that waits: the backend is down.
+    pub(super) fn fail_everything(&mut self) {
+        self.out.clear();
+        for run in self.in_flight.fail_all() {
+            self.fail_run(run, RequestFailure::BackendDown, false);
+        }
+        while let Some(waiter) = self.waiting.pop() {
+            if let Waiter::Batch(batch) = waiter {
+                self.refuse(batch, RequestFailure::BackendDown);
+            }
+        }
+        self.status.requests_in_flight.set(0);
+        self.status.requests_waiting.set(0);
+    }
+
+    /// Answers the requests of a run with an error, or sends a replica's reads to the primary. A
+    /// reply that has begun can only be broken off.
+    pub(super) fn fail_run(
+        &self,
+        run: Run<Arc<Addr<SessionActor>>>,
+        failure: RequestFailure,
+        is_front_begun: bool,
+    ) {
+        let Some(session) = run.session.clone() else {
+            return;
+        };
+        let mut requests = run.unanswered().to_vec();
+        let Some((data, parts)) = run.source else {
+            self.fail(&session, &requests, failure);
+            return;
+        };
+        if is_front_begun && !requests.is_empty() {
+            let begun = requests.remove(0);
+            self.fail(&session, &[begun], failure);
+        }
+        self.retry(ForwardBatch { session, data, parts, requests });
+    }
+
+    /// Refuses a batch that was not sent; a replica's reads go to the primary.
+    pub(super) fn refuse(&self, batch: ForwardBatch, failure: RequestFailure) {
+        if self.status.target.role == Role::Replica {
+            self.retry(batch);
+        } else {
+            self.fail(&batch.session, &batch.requests, failure);
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
+    pub(super) fn retry(&self, batch: ForwardBatch) {
+        if !batch.requests.is_empty() {
+            let database = self.status.target.database;
+            self.router.do_send(RetryBatch { database, batch });
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
+    pub(super) fn fail(
+        &self,
+        session: &Addr<SessionActor>,
+        requests: &[ForwardRequest],
+        failure: RequestFailure,
+    ) {
+        ConnStatus::count(&self.status.failures_total, requests.len());
+        self.worker.counters.failures_total.add(requests.len() as u64);
+        let failed = requests.iter().map(|request| (request.ticket, request.part, failure));
+        session.do_send(RepliesFailed { failed: failed.collect() });
+    }
+}
