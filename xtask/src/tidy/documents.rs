@@ -92,11 +92,12 @@ fn literal(token: &Token) -> Option<Named<'_>> {
     token.text().map(|text| (token.line, text))
 }
 
-/// The public fields of a structure.
+/// The public fields of a structure that its JSON has: those behind `#[serde(skip)]` it has not.
 fn fields<'s>(source: &'s Source, name: &str) -> Vec<Named<'s>> {
     let body = block(source, &["struct", name, "{"]);
-    let entries = body.windows(3).filter_map(|entry| match entry {
-        [public, name, colon] if public.is("pub") && colon.is(":") => {
+    let entries = body.windows(6).filter_map(|entry| match entry {
+        [skip, _, _, public, _, _] if skip.is("skip") && public.is("pub") => None,
+        [_, _, _, public, name, colon] if public.is("pub") && colon.is(":") => {
             Some((name.line, name.word()?))
         }
         _ => None,
