@@ -3,11 +3,15 @@
 //! Flags that set a setting are texts here; `config` reads and checks them, so that a flag, a
 //! variable and a line of the file are judged alike.
 
+mod admin;
+
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use admin::{AdminArgs, Order};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -18,7 +22,8 @@ const STYLES: Styles = Styles::styled()
 const EXAMPLES: &str = "\
 Examples:
   keyway proxy 127.0.0.1:6379 127.0.0.1:6380    one endpoint over two servers, no file needed
-  keyway proxy --config proxy.toml --fillslots slots.json    as `codis-proxy` was started";
+  keyway proxy --config proxy.toml --fillslots slots.json    as `codis-proxy` was started
+  keyway admin --proxy 127.0.0.1:11080 stats    what a running proxy does";
 
 /// Keyway: many Redis or Valkey servers behind one address
 ///
@@ -46,6 +51,7 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Proxy(Box<ProxyArgs>),
+    Admin(Box<AdminArgs>),
     /// Check a configuration file and say what is wrong, and where
     ///
     /// Exits with 0 when the file can be used, with 1 when it cannot. Only the file counts, not
@@ -74,6 +80,7 @@ pub(crate) enum Command {
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Page {
     Proxy,
+    Admin,
     Check,
     Completions,
     Man,

@@ -1,5 +1,6 @@
 //! The commands of the program, one file each.
 
+mod admin;
 mod check;
 mod completions;
 mod default_config;
@@ -15,6 +16,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         None => default_config::run(),
         Some(Command::Proxy(args)) if args.default_config => default_config::run(),
         Some(Command::Proxy(args)) => proxy::run(&args),
+        Some(Command::Admin(args)) => admin::run(&args),
         Some(Command::Check { file }) => check::run(&file),
         Some(Command::Completions { shell }) => completions::run(shell),
         Some(Command::Man { command }) => man::run(command),

@@ -26,8 +26,9 @@ const INTERFACES: &str = "/sys/class/net";
 /// An xauth is this many bytes of the hash, two digits each.
 const XAUTH_BYTES: usize = 16;
 
-/// The xauth of the callers of a proxy.
-pub(crate) fn proxy_xauth(product_name: &str, product_auth: &Secret, token: &str) -> Secret {
+/// What callers show to a proxy of this product that has this token: proof of its password.
+#[must_use]
+pub fn proxy_xauth(product_name: &str, product_auth: &Secret, token: &str) -> Secret {
     // An empty password keeps its brackets.
     let product_auth = product_auth.expose();
     let text = format!("Codis-XAuth-[{product_name}]-[{product_auth}]-[{token}]");

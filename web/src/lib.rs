@@ -50,6 +50,7 @@ use slog::Logger;
 
 pub use actix_web::dev::ServerHandle;
 pub use addresses::AddressError;
+pub use auth::proxy_xauth as xauth;
 pub use meter::MeterActor;
 pub use model::{Identity, Model};
 pub use slots::{SlotsError, changes as slot_changes};

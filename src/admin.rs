@@ -1,0 +1,13 @@
+//! The operator's side of the admin API: what `keyway admin` asks a proxy, and how it shows it.
+//!
+//! | file        | what it owns                                                  |
+//! |-------------|---------------------------------------------------------------|
+//! | `client.rs` | the HTTP client: deadlines, xauth, refusals                   |
+//! | `tables.rs` | the proxy's answers as tables for people                      |
+//! | `text.rs`   | how a table is laid out and coloured                          |
+//!
+//! The protocol is that of Codis 3.2, so a `codis-proxy` can be asked as well.
+
+pub(crate) mod client;
+pub(crate) mod tables;
+pub(crate) mod text;
