@@ -13,6 +13,8 @@ pub enum RequestFailure {
     SlotOffline,
     /// The slot is held and as many requests as may wait for it do.
     SlotHeld,
+    /// The slots of a read went to different backends while a replica was asked in vain.
+    SlotsParted,
     /// The backend cannot be reached; the request was not sent.
     BackendDown,
     /// The backend has too many requests in flight; the request was not sent.
@@ -38,6 +40,7 @@ impl RequestFailure {
         match self {
             Self::SlotOffline => "ERR slot is offline, no backend is assigned to it",
             Self::SlotHeld => "TRYAGAIN slot is being changed and too many requests wait for it",
+            Self::SlotsParted => "TRYAGAIN slots of the request were changed while it was served",
             Self::BackendDown => "ERR backend is down, the request was not sent",
             Self::BackendBusy => {
                 "ERR backend has too many requests in flight, the request was not sent"

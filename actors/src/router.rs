@@ -24,12 +24,13 @@
 //!
 //! Invariants: R-1 the requests of one batch that go to one connection keep their order (a split
 //! request's parts stand in the place of the request). R-2 a part holds only keys of slots with one
-//! and the same assignment, so that it may be sent to their primary as a whole. R-3 a write never
-//! goes to a replica.
+//! and the same assignment, so that it may be sent to their primary as a whole; this is looked at
+//! again when a replica hands it back (`retry`). R-3 a write never goes to a replica.
 
 mod backends;
 pub(crate) mod fill;
 mod parking;
+mod retry;
 mod routes;
 mod split;
 
@@ -180,18 +181,7 @@ impl Handler<RetryBatch> for RouterActor {
         let mut split = Split::default();
         let ForwardBatch { session, data, parts, requests } = retry.batch;
         for request in requests {
-            // INVARIANT R-2: the primary of the part's slot is the primary of all its keys.
-            match self.routes.of_slot(request.slot) {
-                Way::Route(route) => self.pend(self.routes.primary(route), request),
-                Way::Offline => {
-                    split.fail_part(request.ticket, request.part, RequestFailure::SlotOffline);
-                }
-                Way::Held => {
-                    let (frame, request) = request.detached(&data, &parts);
-                    let waiting = Waiting::Retry(request);
-                    self.park(&session, retry.database, frame, waiting, &mut split);
-                }
-            }
+            self.retry(&session, retry.database, (&data, &parts), request, &mut split);
         }
         split.tell(&session, &self.worker);
         self.forward(&session, retry.database, &data, &parts);
@@ -407,20 +397,11 @@ impl RouterActor {
                     split.tell(&session, &self.worker);
                     self.forward(&session, database, &frame, &split.parts());
                 }
-                Waiting::Retry(request) => match self.routes.of_slot(request.slot) {
-                    Way::Route(route) => {
-                        self.pend(self.routes.primary(route), request);
-                        self.forward(&session, database, &frame, &frame);
-                    }
-                    Way::Held => {
-                        self.park(&session, database, frame, Waiting::Retry(request), &mut split);
-                        split.tell(&session, &self.worker);
-                    }
-                    Way::Offline => {
-                        split.fail_part(request.ticket, request.part, RequestFailure::SlotOffline);
-                        split.tell(&session, &self.worker);
-                    }
-                },
+                Waiting::Retry(request) => {
+                    self.retry(&session, database, (&frame, &frame), request, &mut split);
+                    split.tell(&session, &self.worker);
+                    self.forward(&session, database, &frame, &frame);
+                }
             }
         }
     }

@@ -49,6 +49,13 @@ impl ForwardRequest {
         Self { ticket, part: number, is_in_parts: true, slot: part.slot, start, len }
     }
 
+    /// Its bytes, which lie in one of those of its batch.
+    pub(crate) fn bytes<'b>(&self, data: &'b Bytes, parts: &'b Bytes) -> &'b [u8] {
+        let source = if self.is_in_parts { parts } else { data };
+        let start = self.start as usize;
+        source.get(start..start + self.len as usize).unwrap_or_default()
+    }
+
     /// The request's own bytes, and the request relative to them.
     pub(crate) fn detached(self, data: &Bytes, parts: &Bytes) -> (Bytes, Self) {
         let source = if self.is_in_parts { parts } else { data };

@@ -57,7 +57,7 @@ pub(crate) struct Checker {
 /// What a run has had, to see that it is worth something.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    pub(crate) received: u64,
+    pub(crate) received_by: [u64; 4],
     pub(crate) filled: u64,
     pub(crate) given_up: u64,
     pub(crate) deaths: u64,
@@ -124,7 +124,7 @@ impl Checker {
         for slot in &slots {
             self.check_assignment(*slot, backend, is_write, &text);
         }
-        self.counts.received += 1;
+        self.counts.received_by[backend] += 1;
         self.next += 1;
         let entry = InProgress { backend, slots: slots.clone(), is_write, text: text.clone() };
         self.in_progress.insert(self.next, entry);

@@ -65,6 +65,15 @@ impl Client {
         self.io.write_all(bytes.as_bytes()).await.unwrap();
     }
 
+    /// Sends a read of several slots.
+    pub(crate) async fn send_mget(&mut self, tags: &[String]) {
+        self.sent += 1;
+        let keys: Vec<_> = tags.iter().map(|tag| format!("{{{tag}}}:mget")).collect();
+        let request: Vec<_> = std::iter::once("MGET".to_owned()).chain(keys.clone()).collect();
+        self.expected.borrow_mut().push_back(Expected { reply: Reply::Array(keys), value: None });
+        self.io.write_all(array(&request).as_bytes()).await.unwrap();
+    }
+
     fn request(&mut self, tags: &[String], random: &mut Random) -> String {
         self.sent += 1;
         let (client, id) = (self.index, self.sent);

@@ -69,6 +69,37 @@ pub(crate) fn run(seed: u64) {
     });
 }
 
+/// Backend 0 with replica 1 serves all slots. A read of two slots waits at the replica, which cannot
+/// serve it, when a fill moves the second slot to backend 2.
+pub(crate) fn hand_back_while_a_slot_moves() {
+    System::new().block_on(async {
+        let mut driver = Driver::start(1).await;
+        let slots = driver.tags[..2].to_vec();
+        let assignment = Assignment { primary: 0, replica: Some(1), is_locked: false };
+        driver.fill(&SlotId::all().map(|slot| (slot, assignment)).collect());
+        driver.wait_until("a replica", |driver| driver.fills_under_way.get() == 0).await;
+        // A replica serves when its connection has been made, on first use.
+        let received = |driver: &Driver| driver.checker.borrow().counts.received_by[1];
+        while received(&driver) == 0 {
+            driver.clients[0].send_mget(&slots).await;
+            driver.wait_until("a reply", |driver| driver.clients[0].has_all_replies()).await;
+        }
+        driver.backends[0].become_mode(Mode::Slow);
+        driver.backends[1].become_mode(Mode::Loading);
+        let before = received(&driver);
+        driver.clients[0].send_mget(&slots).await;
+        driver.wait_until("the read", |driver| received(driver) > before).await;
+        let moved = Assignment { primary: 2, replica: None, is_locked: false };
+        driver.fill(&vec![(slot_of(slots[1].as_bytes()), moved)]);
+        driver.backends[1].allow(1);
+        driver.wait_until("the fill", |driver| driver.fills_under_way.get() == 0).await;
+        driver.backends[0].become_mode(Mode::Prompt);
+        driver.wait_until("all replies", |driver| driver.clients[0].has_all_replies()).await;
+        driver.check(0);
+        assert_eq!(driver.checker.borrow().counts.try_again, 1);
+    });
+}
+
 struct Driver {
     seed: u64,
     random: Random,

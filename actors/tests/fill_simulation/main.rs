@@ -58,3 +58,8 @@ fn fills_keep_every_rule_with_even_seeds() {
 fn fills_keep_every_rule_with_odd_seeds() {
     run_seeds(1);
 }
+
+#[test]
+fn a_read_that_a_replica_hands_back_goes_on_only_with_all_its_slots() {
+    driver::hand_back_while_a_slot_moves();
+}
