@@ -199,6 +199,7 @@ fn no_password_of_the_command_line_is_repeated() {
         ["proxy", "rediss://app:hunter2@a", "b:1"],
         ["proxy", "--session_auth=hunter2", "--workers=x"],
         ["proxy", "--product_auth=hunter2", "nowhere"],
+        ["admin", "--product-auth=hunter2", "dance"],
     ] {
         let output = run(&arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -291,6 +292,7 @@ fn the_program_and_each_command_have_a_manual_page() {
     for (arguments, title, content) in [
         (vec!["man"], "keyway", "Valkey"),
         (vec!["man", "proxy"], "keyway-proxy", "fillslots"),
+        (vec!["man", "admin"], "keyway-admin", "loglevel"),
         (vec!["man", "check"], "keyway-check", "standard input"),
     ] {
         let output = run(&arguments);

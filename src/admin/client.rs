@@ -30,22 +30,27 @@ const STATUS_REFUSED: u16 = 800;
 pub(crate) struct Client {
     agent: Agent,
     addr: String,
+    answer_timeout: Duration,
 }
 
 impl Client {
     /// A client for the proxy whose admin API has this address. Connects when it is asked.
     pub(crate) fn new(addr: &str) -> Self {
+        Self::with_answer_timeout(addr, ANSWER_TIMEOUT)
+    }
+
+    fn with_answer_timeout(addr: &str, answer_timeout: Duration) -> Self {
         let agent = Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
             .timeout_resolve(Some(CONNECT_TIMEOUT))
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(ANSWER_TIMEOUT))
+            .timeout_global(Some(answer_timeout))
             .user_agent(concat!("keyway/", env!("CARGO_PKG_VERSION")))
             .build()
             .into();
-        Self { agent, addr: addr.to_owned() }
+        Self { agent, addr: addr.to_owned(), answer_timeout }
     }
 
     /// Who the proxy is, as JSON. Everybody may ask.
@@ -87,7 +92,7 @@ impl Client {
             Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
                 anyhow!("{addr} cannot be reached within {CONNECT_TIMEOUT:?}")
             }
-            Error::Timeout(_) => anyhow!("{addr} did not answer within {ANSWER_TIMEOUT:?}"),
+            Error::Timeout(_) => anyhow!("{addr} did not answer within {:?}", self.answer_timeout),
             Error::HostNotFound => anyhow!("{addr}: there is no host of this name"),
             Error::Io(error) => anyhow!(error).context(format!("talk to {addr}")),
             error => anyhow!(error).context(format!("{addr} does not answer as a proxy")),
@@ -127,7 +132,40 @@ fn cause(body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::net::TcpListener;
+
     use super::*;
+
+    /// What a client says of somebody who accepts it, sends this and then nothing more.
+    fn failure_with(sent: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap().to_string();
+        let client = Client::with_answer_timeout(&addr, Duration::from_millis(300));
+        let asked = std::thread::spawn(move || client.model().unwrap_err());
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(sent.as_bytes()).unwrap();
+        format!("{:#}", asked.join().unwrap()).replace(&addr, "ADDR")
+    }
+
+    #[test]
+    fn who_does_not_answer_or_does_not_finish_is_not_waited_for() {
+        let late = "ADDR did not answer within 300ms";
+        assert_eq!(failure_with(""), late);
+        assert_eq!(failure_with("HTTP/1.1 200 OK\r\n"), late);
+        assert_eq!(failure_with("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), late);
+    }
+
+    #[test]
+    fn another_kind_of_server_is_told_from_a_proxy() {
+        let answer = |status| format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\n{{}}");
+        let told = failure_with(&answer("404 Not Found"));
+        assert_eq!(told, "ADDR answers with HTTP status 404: is it a proxy?");
+        let told = failure_with(&answer("302 Found\r\nLocation: http://127.0.0.1:1/"));
+        assert_eq!(told, "ADDR answers with HTTP status 302: is it a proxy?");
+        let told = failure_with("-ERR unknown command\r\n\r\n");
+        assert!(told.starts_with("ADDR does not answer as a proxy: "), "{told}");
+    }
 
     #[test]
     fn a_refusal_is_told_by_its_cause() {
