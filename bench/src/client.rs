@@ -6,6 +6,7 @@
 //! Bounds: every connect, read and write has a deadline; a fill has at most `FILL_BATCH_BYTES`
 //! unanswered, so that neither side can block on a full socket buffer of replies.
 
+mod admin;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+
+pub(crate) use admin::AdminClient;
 
 /// How long a server may take to accept a connection or to answer.
 const DEADLINE: Duration = Duration::from_secs(10);

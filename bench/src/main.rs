@@ -7,6 +7,8 @@
 //!   then: medians, ratios, floors              (report.rs)
 //! ```
 //!
+//! `--fills` measures something else: what changes of slots cost under load (fills.rs).
+//!
 //! The figure to look at is the proxy's processor time per request: requests per second are
 //! bounded by the machine, which the load generator, the proxy and the servers share.
 //!
@@ -14,6 +16,7 @@
 //! README.md for how to run it and how to read the result.
 
 mod client;
+mod fills;
 mod idle;
 mod load;
 mod machine;
@@ -79,6 +82,10 @@ struct Options {
     #[arg(long)]
     floors: bool,
 
+    /// Measure changes of slots under load instead: Keyway alone.
+    #[arg(long, conflicts_with_all = ["rounds", "only", "targets", "floors"])]
+    fills: bool,
+
     /// Write the report to this file as well.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
@@ -125,21 +132,31 @@ fn main() -> ExitCode {
 fn run(options: &Options, processes: &Processes) -> Result<bool> {
     options.check()?;
     processes.kill_on_signals()?;
-    if options.has_workload(IDLE) {
+    if !options.fills && options.has_workload(IDLE) {
         idle::raise_open_files()?;
+    }
+    if options.fills {
+        let programs = Programs::find(&[TargetKind::Keyway], &options.keyway)?;
+        publish(options, &fills::measure(processes, &programs, options.seconds)?)?;
+        return Ok(true);
     }
     let programs = Programs::find(&options.kinds(), &options.keyway)?;
     let report = measure(options, processes, &programs)?;
-    let text = report.to_string();
-    io::stdout().write_all(text.as_bytes()).context("print the report")?;
-    if let Some(path) = &options.markdown {
-        fs::write(path, &text).with_context(|| format!("write `{}`", path.display()))?;
-    }
+    publish(options, &report.to_string())?;
     if options.floors && !report.are_floors_met() {
         tell("a floor is missed");
         return Ok(false);
     }
     Ok(true)
+}
+
+/// Prints a report, and writes it where it is wanted.
+fn publish(options: &Options, text: &str) -> Result<()> {
+    io::stdout().write_all(text.as_bytes()).context("print the report")?;
+    if let Some(path) = &options.markdown {
+        fs::write(path, text).with_context(|| format!("write `{}`", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Measures all rounds.

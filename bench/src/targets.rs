@@ -70,6 +70,10 @@ pub(crate) struct Backend {
 pub(crate) struct Rig {
     pub(crate) targets: Vec<Target>,
     pub(crate) backends: Vec<Backend>,
+    /// Where keyway listens for orders.
+    admin: Option<SocketAddr>,
+    /// Of keyway.
+    workers: u32,
     // Last, so that it is removed after the processes that write to it have ended.
     dir: TempDir,
 }
@@ -92,11 +96,27 @@ impl Rig {
         programs: &Programs,
         kinds: &[TargetKind],
     ) -> Result<Self> {
+        // One, as its peers have one thread.
+        Self::with_workers(processes, programs, kinds, 1)
+    }
+
+    /// Starts keyway alone, with more than one worker, so that a fill has something to agree on.
+    pub(crate) fn start_for_fills(processes: &Processes, programs: &Programs) -> Result<Self> {
+        Self::with_workers(processes, programs, &[TargetKind::Keyway], 2)
+    }
+
+    fn with_workers(
+        processes: &Processes,
+        programs: &Programs,
+        kinds: &[TargetKind],
+        workers: u32,
+    ) -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("keyway-bench-")
             .tempdir()
             .context("create a temporary folder")?;
-        let mut rig = Self { targets: Vec::new(), backends: Vec::new(), dir };
+        let (targets, backends) = (Vec::new(), Vec::new());
+        let mut rig = Self { targets, backends, admin: None, workers, dir };
         for number in 1..=BACKENDS {
             let backend = rig.start_backend(processes, programs, number)?;
             rig.backends.push(backend);
@@ -111,6 +131,16 @@ impl Rig {
     /// The rig's folder, for the logs of what is run against it.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Where keyway takes orders.
+    pub(crate) fn admin(&self) -> Result<SocketAddr> {
+        self.admin.context("the rig has no keyway")
+    }
+
+    /// The log of keyway.
+    pub(crate) fn keyway_log(&self) -> std::path::PathBuf {
+        self.log(&TargetKind::Keyway.to_string())
     }
 
     /// The target of this kind.
@@ -148,7 +178,7 @@ impl Rig {
     }
 
     fn start_target(
-        &self,
+        &mut self,
         processes: &Processes,
         programs: &Programs,
         kind: TargetKind,
@@ -171,13 +201,15 @@ impl Rig {
     }
 
     /// The arguments of a proxy, after its configuration file, if any, has been written.
-    fn proxy_arguments(&self, kind: TargetKind, addr: SocketAddr) -> Result<Vec<String>> {
+    fn proxy_arguments(&mut self, kind: TargetKind, addr: SocketAddr) -> Result<Vec<String>> {
         let backends: Vec<SocketAddr> = self.backends.iter().map(|backend| backend.addr).collect();
         let mut arguments = Vec::new();
         match kind {
             TargetKind::Keyway => {
                 let admin = free_addr()?;
-                let line = format!("proxy --listen {addr} --admin {admin} --workers 1");
+                self.admin = Some(admin);
+                let workers = self.workers;
+                let line = format!("proxy --listen {addr} --admin {admin} --workers {workers}");
                 arguments.extend(line.split(' ').map(str::to_owned));
                 arguments.extend(backends.iter().map(SocketAddr::to_string));
             }
