@@ -20,6 +20,10 @@ test *args:
 it *args:
     cargo build --package keyway && cargo nextest run --package integration {{args}}
 
+# Run the simulation of changes of slots with so many seeds.
+sim seeds="256":
+    KEYWAY_SEEDS={{seeds}} cargo test --package actors --test fill_simulation
+
 # Run each fuzz target for some seconds.
 fuzz-smoke seconds="10":
     fuzz/smoke {{seconds}}

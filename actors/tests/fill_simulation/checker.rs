@@ -147,6 +147,11 @@ impl Checker {
         self.executed.contains(value)
     }
 
+    /// The requests that backends have and have not answered.
+    pub(crate) fn in_progress(&self) -> Vec<&str> {
+        self.in_progress.values().map(|request| request.text.as_str()).collect()
+    }
+
     fn check_order(&mut self, key: &str, value: &str) {
         let sequence: u64 = value.rsplit('.').next().and_then(|n| n.parse().ok()).expect("a value");
         let last = self.written.insert(key.to_owned(), sequence);

@@ -32,7 +32,7 @@ const CROWD_REQUESTS: u64 = 60;
 const STEP: Duration = Duration::from_millis(2);
 
 /// Far longer than anything here takes.
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Numbers from a seed (splitmix64).
 pub(crate) struct Random(u64);
@@ -269,22 +269,36 @@ impl Driver {
         .await;
     }
 
-    /// Fills all slots when no other fill is under way.
+    /// Fills all slots when no other fill is under way, again when a fill is given up.
     async fn fill_all_at_last(&mut self, is_locked: bool) {
         self.wait_until("no fill under way", |driver| driver.fills_under_way.get() == 0).await;
+        let filled = |driver: &Self| driver.checker.borrow().counts.filled;
+        let before = filled(self);
         let assignment = Assignment { primary: 0, replica: None, is_locked };
-        self.fill(&SlotId::all().map(|slot| (slot, assignment)).collect());
-        self.wait_until("the last fill", |driver| driver.fills_under_way.get() == 0).await;
+        while filled(self) == before {
+            self.fill(&SlotId::all().map(|slot| (slot, assignment)).collect());
+            self.wait_until("the last fill", |driver| driver.fills_under_way.get() == 0).await;
+        }
     }
 
     async fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + DEADLINE;
         while !is_so(self) {
             self.check(STEPS);
-            let waiting: Vec<_> = self.clients.iter().map(Client::waiting).collect();
-            let is_late = Instant::now() > deadline;
-            assert!(!is_late, "seed {}: {what}: requests waiting: {waiting:?}", self.seed);
+            if Instant::now() > deadline {
+                panic!("seed {}: {what}: {}", self.seed, self.describe().await);
+            }
             tokio::time::sleep(STEP).await;
         }
+    }
+
+    /// What waits, for whoever looks for the cause.
+    async fn describe(&self) -> String {
+        let waiting: Vec<_> = self.clients.iter().map(Client::waiting).collect();
+        let fills = self.fills_under_way.get();
+        let conns = self.proxy.backends().await.join("\n  ");
+        let checker = self.checker.borrow();
+        let in_progress = checker.in_progress();
+        format!("clients wait for {waiting:?}, {fills} fills, {in_progress:?}\n  {conns}")
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr};
+use actors::backend_conn::BackendStatus;
 use actors::listener::ListenerActor;
-use actors::stats::{AddWorker, StatsActor};
+use actors::stats::{AddWorker, QueryOverview, StatsActor};
 use actors::supervisor::{QueryRouter, SupervisorActor};
 use actors::topology::{AddRouter, TopologyActor};
 use actors::worker::{Credentials, Settings, Shared};
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 pub(crate) struct Proxy {
     pub(crate) addr: SocketAddr,
     pub(crate) topology: Addr<TopologyActor>,
+    stats: Addr<StatsActor>,
     shared: Arc<Shared>,
 }
 
@@ -44,7 +46,19 @@ impl Proxy {
             supervisors.push(supervisor);
         }
         let _listener = ListenerActor::new(Arc::clone(&shared), supervisors, clients, log).start();
-        Self { addr, topology, shared }
+        Self { addr, topology, stats, shared }
+    }
+
+    /// What the proxy says of its backend connections.
+    pub(crate) async fn backends(&self) -> Vec<String> {
+        let overview = self.stats.send(QueryOverview).await.unwrap();
+        let line = |conn: &BackendStatus| {
+            format!(
+                "{} {:?} {:?}: {} in flight, {} waiting",
+                conn.addr, conn.role, conn.state, conn.requests_in_flight, conn.requests_waiting
+            )
+        };
+        overview.backends.iter().map(line).collect()
     }
 
     /// Requests that ended in an error of the proxy.
