@@ -60,6 +60,14 @@ pub(crate) enum Command {
         /// The file; `-` reads standard input
         file: PathBuf,
     },
+    /// Tell what the metrics of a proxy mean
+    ///
+    /// A running proxy gives them to Prometheus under /metrics of its admin API.
+    Metrics {
+        /// Print name, kind, labels and meaning of every metric, as a Markdown document
+        #[arg(long, required = true)]
+        describe: bool,
+    },
     /// Print the completion script of a shell
     ///
     /// For bash: keyway completions bash > /etc/bash_completion.d/keyway
@@ -82,6 +90,7 @@ pub(crate) enum Page {
     Proxy,
     Admin,
     Check,
+    Metrics,
     Completions,
     Man,
 }

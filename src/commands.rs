@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod default_config;
 mod man;
+mod metrics;
 mod proxy;
 
 use crate::cli::{Cli, Command};
@@ -19,6 +20,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Admin(args)) => admin::run(&args),
         Some(Command::Check { file }) => check::run(&file),
         Some(Command::Completions { shell }) => completions::run(shell),
+        Some(Command::Metrics { .. }) => metrics::run(),
         Some(Command::Man { command }) => man::run(command),
     }
 }

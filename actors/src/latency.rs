@@ -65,7 +65,7 @@ impl Default for Histogram {
 impl Histogram {
     /// Counts `count` requests of one latency, in microseconds.
     #[inline]
-    pub(crate) fn record(&self, latency_us: u64, count: u64) {
+    pub fn record(&self, latency_us: u64, count: u64) {
         if let Some(bin) = self.bins.get(bin_of(latency_us)) {
             bin.add(count);
         }

@@ -14,6 +14,7 @@
 //! | `AddRouter`  | wiring              | the router takes part in every later round          |
 //! | `FillSlots`  | wiring, admin server| a round, after those that came before it            |
 //! | `QuerySlots` | admin server        | the table as it is, at once                         |
+//! | `QueryFills` | admin server        | how many fills are under way or wait, at once       |
 //!
 //! Supervision: started by wiring, lives as long as the process.
 //!
@@ -86,6 +87,11 @@ pub enum FillError {
 #[rtype(result = "SlotTable")]
 pub struct QuerySlots;
 
+/// Asks how many fills are under way or wait for the one that is.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub struct QueryFills;
+
 /// The round under way has come to its end.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -142,6 +148,14 @@ impl Handler<QuerySlots> for TopologyActor {
 
     fn handle(&mut self, _: QuerySlots, _ctx: &mut Self::Context) -> Self::Result {
         MessageResult(self.table.clone())
+    }
+}
+
+impl Handler<QueryFills> for TopologyActor {
+    type Result = usize;
+
+    fn handle(&mut self, _: QueryFills, _ctx: &mut Self::Context) -> usize {
+        usize::from(self.is_filling) + self.waiting.len()
     }
 }
 

@@ -6,6 +6,7 @@
 //! * [`proxy`]: the built `keyway`, its log, and the checks at its end.
 //! * [`raw_client`]: a TCP client that sends any bytes and reads replies unparsed.
 //! * [`admin`]: a dashboard's side of the admin API.
+//! * [`browser`]: a headless Chromium.
 //! * [`groups`]: two groups of servers with a proxy before them, as most tests want them.
 //! * [`log`], [`ports`], [`reply`]: what those are made of.
 //!
@@ -17,6 +18,7 @@
 #![expect(clippy::panic, reason = "a fixture fails its test by panicking")]
 
 pub mod admin;
+pub mod browser;
 pub mod groups;
 pub mod log;
 pub mod ports;
@@ -28,6 +30,7 @@ pub mod reply;
 pub mod wait;
 
 pub use admin::AdminClient;
+pub use browser::Browser;
 pub use groups::TwoGroups;
 pub use proxy::KeywayProxy;
 pub use raw_client::RawClient;

@@ -10,7 +10,10 @@
 //! | `auth.rs`      | token and xauth                                                          |
 //! | `addresses.rs` | what the proxy's addresses are called                                    |
 //! | `model.rs`     | who this proxy is                                                        |
-//! | `stats.rs`     | the forms of its numbers                                                 |
+//! | `stats.rs`     | the forms of its numbers in Codis' terms                                 |
+//! | `view.rs`      | the proxy at one moment; `backends.rs` its backends                      |
+//! | `page.rs`      | the live page for people, `live.rs` its numbers                          |
+//! | `metrics.rs`   | the numbers for Prometheus                                               |
 //! | `meter.rs`     | the actor that counts them                                               |
 //! | `slots.rs`     | the form of slots, both ways                                             |
 //! | `reply.rs`     | the forms of answers                                                     |
@@ -24,15 +27,20 @@
 
 mod addresses;
 mod auth;
+mod backends;
+mod live;
 mod meter;
+mod metrics;
 mod model;
 mod orders;
+mod page;
 mod pages;
 mod reply;
 mod security;
 mod slots;
 mod stats;
 mod usage;
+mod view;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -52,6 +60,7 @@ pub use actix_web::dev::ServerHandle;
 pub use addresses::AddressError;
 pub use auth::proxy_xauth as xauth;
 pub use meter::MeterActor;
+pub use metrics::describe as describe_metrics;
 pub use model::{Identity, Model};
 pub use slots::{SlotsError, changes as slot_changes};
 
@@ -122,7 +131,11 @@ pub fn serve(listener: TcpListener, admin: Admin) -> std::io::Result<Server> {
 /// `route` takes the method into the resource, so that a path may have a handler for each.
 fn routes(app: &mut web::ServiceConfig) {
     let get = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
-    app.route("/", get().to(pages::root))
+    app.route("/", get().to(page::root))
+        .route("/page/{file}", get().to(page::file))
+        .route("/metrics", get().to(metrics::page))
+        .route("/keyway/live", get().to(pages::live))
+        .route("/keyway/config", get().to(pages::public_config))
         .route("/healthz", get().to(pages::healthz))
         .route("/readyz", get().to(pages::readyz))
         .route("/keyway/stats", get().to(pages::keyway_stats))

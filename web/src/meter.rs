@@ -57,14 +57,15 @@ struct Counts {
 
 /// Counts of one command.
 #[derive(Clone, Copy, Debug, Default)]
-struct CommandCounts {
-    calls: u64,
-    latency_us: u64,
-    errors: u64,
+pub(crate) struct CommandCounts {
+    pub(crate) calls: u64,
+    pub(crate) latency_us: u64,
+    pub(crate) errors: u64,
 }
 
 impl CommandCounts {
-    fn sum(shared: &Shared, index: usize) -> Self {
+    /// What all workers have counted for the command with this index, since the start.
+    pub(crate) fn sum(shared: &Shared, index: usize) -> Self {
         let mut sum = Self::default();
         let workers = shared.counters.iter().filter_map(|worker| worker.commands.get(index));
         for command in workers {

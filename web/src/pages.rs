@@ -7,10 +7,12 @@ use actors::topology::QuerySlots;
 use routing::SlotTable;
 use serde::Serialize;
 
+use crate::live::Live;
 use crate::meter::QueryStats;
 use crate::reply::{self, Answer, Refusal};
 use crate::security::{check_xauth, may_read, unauthorized};
 use crate::stats::{Flags, Overview, Stats};
+use crate::view::View;
 use crate::{ACTOR_TIMEOUT, Admin, slots as forms};
 
 /// The proxy's version as Codis' programs show it.
@@ -20,12 +22,6 @@ const VERSION: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"));
 const COMPILED: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"), ", rust");
 
 type AdminData = web::Data<Admin>;
-
-/// `/`: programs of Codis are sent on to the overview. This is also where a browser arrives, which
-/// says so by accepting `text/html`.
-pub(crate) async fn root() -> HttpResponse {
-    reply::found("/proxy")
-}
 
 pub(crate) async fn not_found() -> HttpResponse {
     reply::not_found()
@@ -68,6 +64,22 @@ pub(crate) async fn keyway_stats(request: HttpRequest, admin: AdminData) -> Answ
     // A busy worker is left out after a second, hence longer than other questions.
     let answer = admin.stats.send(QueryOverview).timeout(ACTOR_TIMEOUT * 3).await;
     answer.map(|overview| reply::json(&overview)).map_err(no_answer)
+}
+
+/// `/keyway/live`: what the live page shows.
+pub(crate) async fn live(request: HttpRequest, admin: AdminData) -> Answer {
+    if !may_read(&request, &admin) {
+        return Ok(unauthorized());
+    }
+    Ok(reply::compact_json(&Live::of(View::now(&admin).await?)))
+}
+
+/// `/keyway/config`: every setting but the secrets.
+pub(crate) async fn public_config(request: HttpRequest, admin: AdminData) -> HttpResponse {
+    if !may_read(&request, &admin) {
+        return unauthorized();
+    }
+    reply::json(&admin.shared.settings.config.to_public_json())
 }
 
 /// `/proxy`: everything in one.

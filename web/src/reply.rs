@@ -68,6 +68,11 @@ pub(crate) fn json_with(status: StatusCode, value: &impl Serialize) -> HttpRespo
     HttpResponse::build(status).content_type(JSON).body(pretty(value))
 }
 
+/// A value as JSON without any space, for answers that a program asks for every second.
+pub(crate) fn compact_json(value: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().content_type(JSON).json(value)
+}
+
 /// An order was carried out. The text is a JSON string, quotes included.
 pub(crate) fn ok() -> HttpResponse {
     json(&"OK")

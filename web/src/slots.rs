@@ -56,6 +56,18 @@ impl SlotReport {
     }
 }
 
+/// What a slot does with requests, in one word: they are served, they wait, or they get an error.
+pub(crate) fn state(assignment: &SlotAssignment) -> &'static str {
+    match assignment {
+        locked if locked.is_locked => "locked",
+        offline if offline.is_offline() => "offline",
+        _ => "normal",
+    }
+}
+
+/// Every word that [`state`] may say.
+pub(crate) const STATES: [&str; 3] = ["normal", "locked", "offline"];
+
 /// All slots in the order of their ids. Replicas that are not used are not told of.
 pub(crate) fn report(table: &SlotTable, is_primary_only: bool) -> Vec<SlotReport> {
     let of = |(slot, assignment)| SlotReport::of(slot, assignment, is_primary_only);

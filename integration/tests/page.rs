@@ -1,0 +1,219 @@
+//! The live page in a real browser: Chromium without a screen.
+//!
+//! The pictures are written to `target/page/` for people to look at.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use integration::redis_server::RedisServer;
+use integration::{Browser, KeywayProxy, RawClient};
+use serde_json::{Value, json};
+
+const LOCKED: std::ops::Range<usize> = 100..116;
+const OFFLINE: std::ops::Range<usize> = 1016..1024;
+
+/// A client that sends requests until it is dropped.
+struct Load {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Load {
+    fn on(proxy: SocketAddr) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&is_over);
+        let thread = std::thread::spawn(move || {
+            let mut client = RawClient::connect(proxy);
+            let keys = served_keys();
+            while !flag.load(Ordering::Relaxed) {
+                send_some(&mut client, &keys);
+            }
+        });
+        Self { is_over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Requests of several kinds. Errors are welcome: a backend is going to be killed.
+fn send_some(client: &mut RawClient, keys: &[String]) {
+    for key in keys {
+        client.text(&["SET", key, "value"]);
+        for _ in 0..3 {
+            client.text(&["GET", key]);
+        }
+    }
+    if let [first, second, third, ..] = keys {
+        client.text(&["MGET", first, second, third]);
+    }
+    client.text(&["PING"]);
+}
+
+/// Keys whose slots are neither locked nor offline.
+fn served_keys() -> Vec<String> {
+    let keys = (0..200).map(|number| format!("key{number}"));
+    keys.filter(|key| {
+        let slot = usize::from(routing::slot_of(key.as_bytes()).number());
+        !LOCKED.contains(&slot) && !OFFLINE.contains(&slot)
+    })
+    .collect()
+}
+
+/// A proxy with two groups of slots, some of them locked and some offline.
+fn proxy_over(servers: &[RedisServer; 2]) -> KeywayProxy {
+    let lost = "\"backend connection lost\"";
+    let options = KeywayProxy::options().allow_log("\"backend is down\"").allow_log(lost);
+    let proxy = options.start();
+    let slot = |id: usize| {
+        if OFFLINE.contains(&id) {
+            return json!({ "id": id });
+        }
+        let group = id / 512;
+        json!({
+            "id": id,
+            "backend_addr": servers[group].addr().to_string(),
+            "backend_addr_group_id": group + 1,
+            "locked": LOCKED.contains(&id),
+        })
+    };
+    let mut admin = proxy.admin();
+    admin.fill(&(0..1024).map(slot).collect::<Value>()).expect_ok();
+    admin.put("/api/proxy/start/{x}").expect_ok();
+    proxy
+}
+
+/// A script that reads a part of a backend's row.
+fn row_of(server: &RedisServer, what: &str) -> String {
+    format!("return document.querySelector('tr[data-addr=\"{}\"]').{what}", server.addr())
+}
+
+fn is_above_zero(id: &str) -> String {
+    format!("return Number(document.getElementById('{id}').dataset.value) > 0")
+}
+
+/// `target/page`.
+fn pictures() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("page")
+}
+
+/// Opens the page, puts the proxy under load, kills a backend, ends the proxy; looks each time.
+#[test]
+fn the_page_shows_load_and_a_killed_backend() {
+    let mut servers = [RedisServer::start(), RedisServer::start()];
+    let mut proxy = proxy_over(&servers);
+    let mut browser = Browser::start();
+    browser.open(&format!("http://{}/", proxy.admin_addr()));
+    browser.wait_for("the page is live", "return document.body.dataset.state === 'live'");
+    assert_eq!(browser.run(&row_of(&servers[1], "dataset.state")), "unused");
+    let summary = browser.run("return document.getElementById('slots-summary').textContent");
+    assert!(summary.as_str().unwrap().starts_with("16 locked, 8 offline"), "{summary}");
+
+    let load = Load::on(proxy.addr());
+    for id in ["requests", "clients", "memory", "processor", "p50", "p99", "p999"] {
+        browser.wait_for(&format!("{id} moves"), &is_above_zero(id));
+    }
+    browser.wait_for(
+        "GET is the top command",
+        "return document.querySelector('#commands td')?.textContent === 'GET'",
+    );
+    let good = browser.run(&row_of(&servers[1], "querySelector('.state').textContent"));
+    assert_eq!(good, "● Ready");
+
+    servers[1].kill();
+    let is_down = row_of(&servers[1], "dataset.state") + " === 'down'";
+    browser.wait_for("the killed backend is down", &is_down);
+    browser.wait_for("errors are shown", &is_above_zero("errors"));
+    let state = row_of(&servers[1], "querySelector('.state')");
+    let color = state.replacen("return ", "return getComputedStyle(", 1) + ").color";
+    assert_eq!(browser.run(&color), "rgb(179, 38, 30)", "it is red");
+    assert_eq!(browser.run(&(state + ".textContent")), "✕ Down");
+    assert_eq!(browser.run(&row_of(&servers[0], "dataset.state")), "ready");
+
+    browser.screenshot(&pictures(), "light.png");
+    browser.set_theme("dark");
+    browser.screenshot(&pictures(), "dark.png");
+    browser.set_width(400);
+    let is_narrow = "return document.documentElement.scrollWidth <= innerWidth";
+    browser.wait_for("the page fits a phone", is_narrow);
+    browser.screenshot(&pictures(), "phone.png");
+
+    drop(load);
+    proxy.terminate();
+    browser.wait_for(
+        "the page says that nobody answers",
+        "return document.body.dataset.state === 'lost' && !document.getElementById('lost').hidden",
+    );
+}
+
+/// The page itself is public and holds nothing; its numbers need the token.
+#[test]
+fn the_page_asks_for_the_read_token() {
+    let proxy = KeywayProxy::options().config("admin_read_token = \"right\"").start();
+    let mut browser = Browser::start();
+    browser.open(&format!("http://{}/", proxy.admin_addr()));
+    let is_asking = "return document.body.dataset.state === 'locked' \
+                     && !document.getElementById('login').hidden";
+    browser.wait_for("the page asks for the token", is_asking);
+    let give = |token: &str| {
+        format!(
+            "document.getElementById('token').value = '{token}'; \
+             document.querySelector('#login button').click()"
+        )
+    };
+    browser.run(&give("wrong"));
+    browser.wait_for(
+        "the page says that the token is wrong",
+        "return !document.getElementById('login-error').hidden",
+    );
+    browser.run(&give("right"));
+    browser.wait_for(
+        "the page is shown",
+        "return document.getElementById('login').hidden \
+         && document.getElementById('config').rows.length > 10",
+    );
+    let settings = browser.run("return document.getElementById('config').textContent");
+    assert!(!settings.as_str().unwrap().contains("admin_read_token"), "{settings}");
+}
+
+/// Nothing on the page is forbidden by its own policy, and nothing fails to load.
+#[test]
+fn the_page_keeps_its_own_policy() {
+    let proxy = KeywayProxy::options().start();
+    let mut admin = integration::AdminClient::anonymous(proxy.admin_addr());
+    let page = admin.request("GET", "/", &["Accept: text/html"], b"");
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self';"));
+    for (file, kind) in [
+        ("style.css", "text/css; charset=utf-8"),
+        ("page.js", "text/javascript; charset=utf-8"),
+        ("icon.svg", "image/svg+xml"),
+    ] {
+        let reply = admin.get(&format!("/page/{file}"));
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some(kind)), "{file}");
+    }
+    assert_eq!(admin.get("/page/../Cargo.toml").status, 404);
+
+    let mut browser = Browser::start();
+    browser.open(&format!("http://{}/", proxy.admin_addr()));
+    browser.wait_for(
+        "the settings are shown",
+        "return document.getElementById('config').rows.length > 10",
+    );
+    let hosts = browser.run(
+        "return performance.getEntriesByType('resource') \
+         .filter((entry) => new URL(entry.name).host !== location.host).length",
+    );
+    assert_eq!(hosts, 0, "the page loads from its own server alone");
+    let is_styled = "return getComputedStyle(document.querySelector('.tiles')).display === 'grid'";
+    assert_eq!(browser.run(is_styled), true);
+}

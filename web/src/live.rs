@@ -1,0 +1,183 @@
+//! What the live page asks for every second: counters, and the state of slots and backends.
+//!
+//! The answer depends on nobody's earlier questions. It holds totals, and the page takes the
+//! differences; so any number of pages may look at once, and none needs anything remembered.
+
+use actors::latency::Snapshot;
+use routing::{SlotAssignment, SlotTable};
+use serde::Serialize;
+
+use crate::backends::Backend;
+use crate::slots::state;
+use crate::view::{Command, View};
+
+/// Answers of `/keyway/live`. Totals count from the start of the process.
+#[derive(Debug, Serialize)]
+pub(crate) struct Live {
+    version: &'static str,
+    run_id: String,
+    uptime_ms: u64,
+    listen: String,
+    online: bool,
+    workers: usize,
+    clients: usize,
+    clients_max: usize,
+    requests_total: u64,
+    requests_rejected_total: u64,
+    requests_failed_total: u64,
+    backend_errors_total: u64,
+    client_bytes_in_total: u64,
+    client_bytes_out_total: u64,
+    buffered_bytes: usize,
+    buffered_bytes_max: usize,
+    resident_bytes: u64,
+    processor_us_total: u64,
+    /// Requests that went to a backend, whole.
+    latency: Bins,
+    /// What backends took of it.
+    backend_latency: Bins,
+    commands: Vec<CommandLine>,
+    backends: Vec<BackendLine>,
+    epoch: u64,
+    fills: usize,
+    slots: Vec<SlotRun>,
+}
+
+/// The bins of a histogram that are not empty: upper bound in microseconds, requests.
+type Bins = Vec<(u64, u64)>;
+
+#[derive(Debug, Serialize)]
+struct CommandLine {
+    command: String,
+    calls: u64,
+    errors: u64,
+    latency_us: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct BackendLine {
+    addr: String,
+    role: &'static str,
+    state: &'static str,
+    slots: usize,
+    connections: usize,
+    requests_in_flight: usize,
+    requests_waiting: usize,
+    replies_total: u64,
+    errors_total: u64,
+    failures_total: u64,
+    last_failure: Option<String>,
+    latency: Bins,
+}
+
+/// Neighbouring slots that are alike.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct SlotRun {
+    first: u16,
+    last: u16,
+    state: &'static str,
+    group: u32,
+    primary: String,
+    replicas: usize,
+}
+
+impl Live {
+    pub(crate) fn of(view: View) -> Self {
+        let (latency, backend_latency) = (view.forwarded_latency(), view.backend_latency());
+        let overview = view.overview;
+        Self {
+            version: overview.version,
+            run_id: overview.run_id,
+            uptime_ms: view.uptime_ms,
+            listen: overview.listen,
+            online: view.is_online,
+            workers: overview.workers,
+            clients: overview.clients,
+            clients_max: overview.clients_max,
+            requests_total: overview.requests_total,
+            requests_rejected_total: overview.requests_rejected_total,
+            requests_failed_total: overview.requests_failed_total,
+            backend_errors_total: overview.backend_errors_total,
+            client_bytes_in_total: overview.client_bytes_in_total,
+            client_bytes_out_total: overview.client_bytes_out_total,
+            buffered_bytes: overview.buffered_bytes,
+            buffered_bytes_max: view.buffered_bytes_max,
+            resident_bytes: overview.resident_bytes,
+            processor_us_total: view.processor_ns / 1000,
+            latency: bins(&latency),
+            backend_latency: bins(&backend_latency),
+            commands: view.commands.into_iter().map(command_line).collect(),
+            backends: view.backends.into_iter().map(backend_line).collect(),
+            epoch: view.table.epoch(),
+            fills: view.fills,
+            slots: runs(&view.table),
+        }
+    }
+}
+
+fn bins(snapshot: &Snapshot) -> Bins {
+    let up_to = snapshot.cumulative();
+    let counts = up_to.scan(0, |before, (bound, up_to)| {
+        let count = up_to - *before;
+        *before = up_to;
+        Some((bound, count))
+    });
+    counts.filter(|(_, count)| *count > 0).collect()
+}
+
+fn command_line(command: Command) -> CommandLine {
+    let Command { name, counts } = command;
+    let (calls, errors, latency_us) = (counts.calls, counts.errors, counts.latency_us);
+    CommandLine { command: name, calls, errors, latency_us }
+}
+
+fn backend_line(backend: Backend) -> BackendLine {
+    BackendLine {
+        state: backend.state(),
+        connections: backend.states.len(),
+        latency: bins(&backend.latency),
+        addr: backend.addr,
+        role: backend.role,
+        slots: backend.slots,
+        requests_in_flight: backend.requests_in_flight,
+        requests_waiting: backend.requests_waiting,
+        replies_total: backend.replies_total,
+        errors_total: backend.errors_total,
+        failures_total: backend.failures_total,
+        last_failure: backend.last_failure,
+    }
+}
+
+/// All slots, neighbours that are alike in one.
+fn runs(table: &SlotTable) -> Vec<SlotRun> {
+    let mut runs: Vec<SlotRun> = Vec::new();
+    for (slot, assignment) in table.assignments() {
+        let single = SlotRun::single(slot.number(), assignment);
+        match runs.last_mut().filter(|run| run.is_like(&single)) {
+            Some(run) => run.last = single.last,
+            None => runs.push(single),
+        }
+    }
+    runs
+}
+
+impl SlotRun {
+    fn single(number: u16, assignment: &SlotAssignment) -> Self {
+        Self {
+            first: number,
+            last: number,
+            state: state(assignment),
+            group: assignment.group,
+            primary: assignment.primary.as_ref().map(ToString::to_string).unwrap_or_default(),
+            replicas: assignment.replica_groups.iter().map(Vec::len).sum(),
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        (self.state, self.group, self.replicas) == (other.state, other.group, other.replicas)
+            && self.primary == other.primary
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! The proxy at one moment, as the live page and the metrics read it.
+
+use actors::latency::{RequestClass, Snapshot};
+use actors::stats::{Overview, QueryOverview};
+use actors::topology::{QueryFills, QuerySlots};
+use routing::SlotTable;
+
+use crate::backends::{self, Backend};
+use crate::meter::CommandCounts;
+use crate::pages::no_answer;
+use crate::reply::Refusal;
+use crate::usage::Usage;
+use crate::{ACTOR_TIMEOUT, Admin};
+
+/// Everything that can be told. Totals count from the start of the process.
+pub(crate) struct View {
+    pub(crate) overview: Overview,
+    pub(crate) is_online: bool,
+    pub(crate) uptime_ms: u64,
+    pub(crate) buffered_bytes_max: usize,
+    pub(crate) processor_ns: u64,
+    /// Commands that were called.
+    pub(crate) commands: Vec<Command>,
+    pub(crate) backends: Vec<Backend>,
+    /// From the read that brought a request to the write of its reply.
+    pub(crate) latency: Vec<(RequestClass, Snapshot)>,
+    pub(crate) table: SlotTable,
+    /// Changes of slots that are under way or wait.
+    pub(crate) fills: usize,
+}
+
+/// One command, summed over all workers.
+pub(crate) struct Command {
+    /// Its full name in lower case.
+    pub(crate) name: String,
+    pub(crate) counts: CommandCounts,
+}
+
+impl View {
+    /// Asks for it. A worker that is too busy to answer within a second is left out of `backends`.
+    pub(crate) async fn now(admin: &Admin) -> Result<Self, Refusal> {
+        let asked = admin.stats.send(QueryOverview).timeout(ACTOR_TIMEOUT * 3);
+        let overview = asked.await.map_err(no_answer)?;
+        let table = admin.topology.send(QuerySlots).timeout(ACTOR_TIMEOUT);
+        let table = table.await.map_err(no_answer)?;
+        let fills = admin.topology.send(QueryFills).timeout(ACTOR_TIMEOUT);
+        let fills = fills.await.map_err(no_answer)?;
+        let shared = &admin.shared;
+        let uptime_ms = shared.started.elapsed().as_millis();
+        Ok(Self {
+            is_online: shared.lifecycle.is_online(),
+            uptime_ms: u64::try_from(uptime_ms).unwrap_or(u64::MAX),
+            buffered_bytes_max: shared.settings.config.proxy_max_offheap_size,
+            processor_ns: Usage::now().unwrap_or_default().processor_ns(),
+            commands: commands(admin),
+            backends: backends::by_addr(&overview.backends, &table),
+            latency: RequestClass::ALL.map(|class| (class, latency(admin, class))).into(),
+            overview,
+            table,
+            fills,
+        })
+    }
+
+    /// The latency of requests that went to a backend, whole: what the proxy answers itself would
+    /// only hide it.
+    pub(crate) fn forwarded_latency(&self) -> Snapshot {
+        let classes = self.latency.iter().filter(|(class, _)| *class != RequestClass::Local);
+        sum(classes.map(|(_, snapshot)| snapshot))
+    }
+
+    /// What backends took of it, all of them together.
+    pub(crate) fn backend_latency(&self) -> Snapshot {
+        sum(self.backends.iter().map(|backend| &backend.latency))
+    }
+}
+
+fn sum<'a>(snapshots: impl Iterator<Item = &'a Snapshot>) -> Snapshot {
+    snapshots.fold(Snapshot::default(), |mut sum, snapshot| {
+        sum.add(snapshot);
+        sum
+    })
+}
+
+fn latency(admin: &Admin, class: RequestClass) -> Snapshot {
+    let workers = admin.shared.counters.iter();
+    let of_class = |counters: &actors::worker::WorkerCounters| {
+        counters.latency.get(class as usize).map(actors::latency::Histogram::snapshot)
+    };
+    let snapshots: Vec<_> = workers.filter_map(|counters| of_class(counters)).collect();
+    sum(snapshots.iter())
+}
+
+fn commands(admin: &Admin) -> Vec<Command> {
+    let known = admin.shared.commands.commands().map(|command| Command {
+        name: command.name().to_ascii_lowercase(),
+        counts: CommandCounts::sum(&admin.shared, command.id().index()),
+    });
+    known.filter(|command| command.counts.calls > 0).collect()
+}
