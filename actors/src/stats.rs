@@ -124,6 +124,8 @@ pub struct Overview {
     pub resident_bytes: u64,
     /// Requests per command since the start.
     pub commands: Vec<CommandCalls>,
+    /// Workers that did not answer in time: their connections are missing in `backends`.
+    pub workers_silent: usize,
     /// Every backend connection of every worker.
     pub backends: Vec<BackendStatus>,
 }
@@ -222,11 +224,12 @@ impl Handler<QueryOverview> for StatsActor {
     fn handle(&mut self, _: QueryOverview, _ctx: &mut Self::Context) -> Self::Result {
         let answers = self.ask_workers(|| ListBackends);
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { overview(&shared, answers.await.into_iter().flatten().collect()) })
+        Box::pin(async move { overview(&shared, answers.await) })
     }
 }
 
-fn overview(shared: &Shared, backends: Vec<BackendStatus>) -> Overview {
+/// The state of the proxy, with the connections of each worker that has answered.
+fn overview(shared: &Shared, answers: Vec<Vec<BackendStatus>>) -> Overview {
     let calls = crate::session::command_calls(shared, &shared.commands);
     Overview {
         version: env!("CARGO_PKG_VERSION"),
@@ -249,6 +252,7 @@ fn overview(shared: &Shared, backends: Vec<BackendStatus>) -> Overview {
         commands: calls
             .map(|(command, calls)| CommandCalls { command: command.to_owned(), calls })
             .collect(),
-        backends,
+        workers_silent: shared.counters.len().saturating_sub(answers.len()),
+        backends: answers.into_iter().flatten().collect(),
     }
 }

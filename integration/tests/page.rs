@@ -70,7 +70,7 @@ fn served_keys() -> Vec<String> {
 }
 
 /// A proxy with two groups of slots, some of them locked and some offline.
-fn proxy_over(servers: &[RedisServer; 2]) -> KeywayProxy {
+fn proxy_over([first, second]: &[RedisServer; 2]) -> KeywayProxy {
     let lost = "\"backend connection lost\"";
     let options = KeywayProxy::options().allow_log("\"backend is down\"").allow_log(lost);
     let proxy = options.start();
@@ -78,11 +78,11 @@ fn proxy_over(servers: &[RedisServer; 2]) -> KeywayProxy {
         if OFFLINE.contains(&id) {
             return json!({ "id": id });
         }
-        let group = id / 512;
+        let (group, server) = if id < 512 { (1, first) } else { (2, second) };
         json!({
             "id": id,
-            "backend_addr": servers[group].addr().to_string(),
-            "backend_addr_group_id": group + 1,
+            "backend_addr": server.addr().to_string(),
+            "backend_addr_group_id": group,
             "locked": LOCKED.contains(&id),
         })
     };

@@ -8,6 +8,7 @@ import * as numbers from "./numbers.js";
 
 const PERIOD_MS = 1000;
 const TIMEOUT_MS = 4000;
+const GAP_SECONDS = 3;
 const COMMANDS_MAX = 10;
 const TOKEN_KEY = "keyway-read-token";
 
@@ -104,7 +105,8 @@ function showLost() {
 
 function setState(state, text, kind) {
   document.body.dataset.state = state;
-  byId("status").textContent = text;
+  // Screen readers say it when it changes.
+  if (byId("status").textContent !== text) byId("status").textContent = text;
   byId("status").dataset.kind = kind;
 }
 
@@ -114,7 +116,8 @@ function show(live) {
   byId("login").hidden = true;
   byId("lost").hidden = true;
   byId("main").hidden = false;
-  if (live.online) setState("live", "● Online", "good");
+  if (live.workers_silent > 0) setState("live", `▲ ${live.workers_silent} workers busy`, "warn");
+  else if (live.online) setState("live", "● Online", "good");
   else setState("live", "▲ Not online", "warn");
   byId("subtitle").textContent =
     `${live.listen} · version ${live.version} · up ${numbers.span(live.uptime_ms)} · ${live.workers} workers`;
@@ -122,12 +125,17 @@ function show(live) {
   if (last && last.run_id !== live.run_id) last = null;
   const seconds = last ? (live.uptime_ms - last.uptime_ms) / 1000 : 0;
   const before = seconds > 0 ? last : null;
+  // The page was hidden, or the proxy slow.
+  if (seconds > GAP_SECONDS) for (const id in lines) lines[id].push(null);
+  // Without a worker's part the counters of backends say nothing about the time between.
+  const isWhole = live.workers_silent === 0 && last?.workers_silent === 0;
+  const backendsBefore = isWhole ? before : null;
   const since = (field) => (before ? numbers.growth(live[field], before[field], seconds) : null);
   showTraffic(live, since);
-  showLatency(live, before);
+  showLatency(live, backendsBefore);
   showProcess(live, since);
   showSlots(live);
-  showBackends(live, before, seconds);
+  showBackends(live, backendsBefore, seconds);
   showCommands(live, before, seconds);
   if (seconds > 0 || !last) last = live;
   redraw();

@@ -41,7 +41,9 @@ fn render(view: &View) -> String {
     let mut text = Exposition::default();
     process(&mut text, view);
     requests(&mut text, view);
-    connections(&mut text, &view.backends);
+    // Without a worker's part the counters would shrink, which Prometheus takes for a restart.
+    let is_whole = view.overview.workers_silent == 0;
+    connections(&mut text, if is_whole { &view.backends } else { &[] });
     slot_states(&mut text, view);
     text.finish()
 }
@@ -52,6 +54,7 @@ fn process(text: &mut Exposition, view: &View) {
     text.single(&table::UPTIME, seconds(view.uptime_ms.saturating_mul(1000)));
     text.single(&table::ONLINE, u8::from(view.is_online));
     text.single(&table::WORKERS, overview.workers);
+    text.single(&table::WORKERS_SILENT, overview.workers_silent);
     text.single(&table::PROCESSOR, seconds(view.processor_ns / 1000));
     text.single(&table::RESIDENT, overview.resident_bytes);
     text.single(&table::BUFFERED, overview.buffered_bytes);

@@ -57,6 +57,7 @@ metrics! {
     UPTIME: Gauge, "keyway_uptime_seconds", [], "Time since the start of the process.";
     ONLINE: Gauge, "keyway_online", [], "1 while the proxy serves clients, 0 before it is started and while it stops.";
     WORKERS: Gauge, "keyway_workers", [], "Threads that serve clients.";
+    WORKERS_SILENT: Gauge, "keyway_workers_silent", [], "Workers that did not answer within a second; 0 when all is well.";
     PROCESSOR: Counter, "keyway_cpu_seconds_total", [], "Processor time of the process, user and system.";
     RESIDENT: Gauge, "keyway_resident_memory_bytes", [], "Memory of the process.";
     BUFFERED: Gauge, "keyway_buffered_bytes", [], "Unfinished requests and waiting replies of all clients together.";
@@ -124,7 +125,8 @@ Ready to use: a dashboard for Grafana in [grafana/keyway.json](grafana/keyway.js
 * Counters count from the start of the process. Those of a backend begin at zero again when no connection to it is left.
 * Histograms have a bound for each doubling, from 16 µs to 16.8 s. `backend` is the address as the slots name it.
 * The time that the proxy adds to a request is `keyway_request_duration_seconds` less `keyway_backend_duration_seconds`.
-* A worker that does not answer within a second is left out of the backends' metrics.
+* When a worker does not answer within a second (`keyway_workers_silent`), the samples of backends are left out: without
+  that worker's part their counters would shrink.
 
 | name | kind | labels | meaning |
 |---|---|---|---|

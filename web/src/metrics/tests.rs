@@ -40,6 +40,7 @@ fn view() -> View {
             uptime_seconds: 1,
             listen: String::new(),
             workers: 2,
+            workers_silent: 0,
             clients: 3,
             clients_max: 100,
             clients_total: 7,
@@ -140,6 +141,16 @@ fn samples_have_their_labels_and_seconds() {
     ] {
         assert!(text.lines().any(|known| known == line), "no `{line}` in:\n{text}");
     }
+}
+
+#[test]
+fn counters_of_backends_do_not_shrink_because_a_worker_is_busy() {
+    let mut view = view();
+    view.overview.workers_silent = 1;
+    let text = render(&view);
+    let is_sample = |line: &&str| line.starts_with("keyway_backend_replies_total{");
+    assert_eq!(text.lines().find(is_sample), None);
+    assert!(text.contains("keyway_workers_silent 1"), "{text}");
 }
 
 #[test]
