@@ -273,6 +273,14 @@ fn a_log_file_that_cannot_be_opened_is_named() {
 }
 
 #[test]
+fn metrics_are_described_when_asked_for() {
+    let output = run(&["metrics", "--describe"]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("\n| `keyway_requests_total` | counter |"));
+    assert_eq!(run(&["metrics"]).status.code(), Some(2));
+}
+
+#[test]
 fn completions_exist_for_each_shell() {
     for (shell, expected) in [
         ("bash", "complete -F _keyway"),
