@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::System;
 use actors::topology::FillSlots;
 use routing::{SlotAssignment, SlotId, SlotTable, slot_of};
-use tokio::time::Instant;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::backend::{Backend, Mode};
 use crate::checker::{Assignment, Changes, Checker};
@@ -111,6 +111,8 @@ struct Driver {
     tags: Vec<String>,
     fills: u64,
     fills_under_way: Rc<Cell<u64>>,
+    /// Between two steps the proxy has this long.
+    pace: Interval,
 }
 
 impl Driver {
@@ -131,6 +133,9 @@ impl Driver {
         }
         let tags = (0..TAGS).map(|tag| format!("t{tag}")).collect();
         let fills_under_way = Rc::default();
+        let mut pace = tokio::time::interval(STEP);
+        // On a busy machine steps get longer, not fewer.
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             seed,
             random,
@@ -142,6 +147,7 @@ impl Driver {
             tags,
             fills: 0,
             fills_under_way,
+            pace,
         }
     }
 
@@ -182,7 +188,7 @@ impl Driver {
                 client.send(requests, &self.tags, &mut self.random).await;
             }
         }
-        tokio::time::sleep(STEP).await;
+        self.pace.tick().await;
     }
 
     /// Half of the seeds have none, so that no request may fail in them.
@@ -283,12 +289,13 @@ impl Driver {
 
     async fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + DEADLINE;
+        let mut polls = tokio::time::interval(STEP);
         while !is_so(self) {
             self.check(STEPS);
             if Instant::now() > deadline {
                 panic!("seed {}: {what}: {}", self.seed, self.describe().await);
             }
-            tokio::time::sleep(STEP).await;
+            polls.tick().await;
         }
     }
 
