@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use config::Compat;
+
 /// Why a request got no reply of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestFailure {
@@ -36,7 +38,29 @@ pub enum RequestFailure {
 impl RequestFailure {
     /// The error text for the client, with its prefix.
     #[must_use]
-    pub fn to_client(self) -> &'static str {
+    pub fn to_client(self, compat: Compat) -> &'static str {
+        match compat {
+            Compat::Redis => self.to_redis_client(),
+            Compat::Codis => self.to_codis_client(),
+        }
+    }
+
+    /// The text of a Codis 3.2 proxy, where it has one. Its own ones name the socket's error behind
+    /// `failure`; of those the two that tell something are kept.
+    fn to_codis_client(self) -> &'static str {
+        match self {
+            Self::SlotOffline => "ERR handle request, slot is not ready, may be offline",
+            Self::BackendDown | Self::BackendBusy => "ERR handle response, backend conn reset",
+            Self::BackendLost => "ERR handle response, backend conn failure, EOF",
+            Self::BackendTimeout => "ERR handle response, backend conn failure, i/o timeout",
+            Self::BackendGarbled => "ERR handle response, backend conn failure, bad resp",
+            Self::SlotHeld | Self::NoSuchDatabase | Self::NoReply | Self::ProxyTimeout => {
+                self.to_redis_client()
+            }
+        }
+    }
+
+    fn to_redis_client(self) -> &'static str {
         match self {
             Self::SlotOffline => "ERR slot is offline, no backend is assigned to it",
             Self::SlotHeld => "TRYAGAIN slot is being changed and too many requests wait for it",
@@ -63,7 +87,7 @@ impl RequestFailure {
 
 impl fmt::Display for RequestFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.to_client())
+        f.write_str(self.to_redis_client())
     }
 }
 
@@ -128,6 +152,8 @@ impl CloseReason {
 
 /// Texts for clients that belong to no request that was forwarded.
 pub(crate) mod text {
+    use std::borrow::Cow;
+
     pub(crate) const NO_AUTH: &str = "NOAUTH Authentication required.";
     pub(crate) const WRONG_PASS: &str =
         "WRONGPASS invalid username-password pair or user is disabled.";
@@ -150,6 +176,20 @@ pub(crate) mod text {
     pub(crate) const CLIENT_ID: &str = "ERR client-id should be greater than 0";
     pub(crate) const NOT_ONLINE: &str = "ERR router is not online";
     pub(crate) const MAX_CLIENTS: &str = "ERR max number of clients reached";
+
+    /// The text of a Codis 3.2 proxy in the place of one of ours.
+    pub(crate) fn for_codis(text: &str, databases: usize) -> Cow<'_, str> {
+        match text {
+            NO_AUTH => "NOAUTH Authentication required".into(),
+            WRONG_PASS => "ERR invalid password".into(),
+            NO_PASSWORD_SET => "ERR Client sent AUTH, but no password is set".into(),
+            NOT_INTEGER | NOT_INTEGER_32 => "ERR invalid DB index".into(),
+            DB_OUT_OF_RANGE => {
+                format!("ERR invalid DB index, only accept DB [0,{databases})").into()
+            }
+            other => other.into(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! | `PrepareFill`  | TopologyActor   | slots are held; answered when they are drained        |
 //! | `CommitFill`   | TopologyActor   | new assignments; what waited goes on                  |
 //! | `AbortFill`    | TopologyActor   | the old assignments; what waited goes on              |
+//! | `QueryTable`   | SessionActor    | answered, for SLOTSMAPPING                            |
 //! | `QueryBackends`| StatsActor      | answered from the connections' published status       |
 //! | `Tick`         | SupervisorActor | passed on to every connection                         |
 //!
@@ -105,6 +106,11 @@ pub struct RetryBatch {
 #[rtype(result = "Vec<BackendStatus>")]
 pub struct QueryBackends;
 
+/// Asks for the slot table of this worker.
+#[derive(Message)]
+#[rtype(result = "SlotTable")]
+pub(crate) struct QueryTable;
+
 /// See the module.
 pub struct RouterActor {
     worker: Rc<Worker>,
@@ -193,6 +199,14 @@ impl Handler<QueryBackends> for RouterActor {
 
     fn handle(&mut self, _: QueryBackends, _ctx: &mut Self::Context) -> Self::Result {
         MessageResult(self.backends.conns().map(|conn| conn.status.to_status()).collect())
+    }
+}
+
+impl Handler<QueryTable> for RouterActor {
+    type Result = MessageResult<QueryTable>;
+
+    fn handle(&mut self, _: QueryTable, _ctx: &mut Self::Context) -> Self::Result {
+        MessageResult(self.table.clone())
     }
 }
 

@@ -35,6 +35,7 @@ mod local;
 mod pump;
 pub(crate) mod record;
 mod requests;
+mod slots_mapping;
 pub mod window;
 
 pub(crate) use info::{command_calls, resident_bytes};
@@ -260,8 +261,10 @@ impl Handler<RepliesFailed> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, batch: RepliesFailed, ctx: &mut Self::Context) {
+        let compat = self.worker.settings.config.compat;
         for (ticket, part, failure) in batch.failed {
-            let settled = self.window.settle_failed(ticket, part, failure, &mut self.out);
+            let text = failure.to_client(compat);
+            let settled = self.window.settle_failed(ticket, part, text, &mut self.out);
             if settled == Settled::Broken {
                 self.close(CloseReason::BrokenReply, ctx);
                 return;

@@ -112,6 +112,8 @@ pub enum LocalCommand {
     Time,
     /// `ROLE`
     Role,
+    /// `SLOTSMAPPING [slot]`, of Codis
+    SlotsMapping,
     /// `LOLWUT [VERSION version]`
     Lolwut,
     /// `INFO [section...]`

@@ -15,6 +15,9 @@ use crate::policy::Refusal;
 /// Redis shows this many bytes of a name, and ends the list of arguments at as many.
 const SHOWN_BYTES_MAX: usize = 128;
 
+/// The commands whose arity a Codis proxy checks itself.
+const CODIS_OWN: [&str; 6] = ["auth", "del", "exists", "mget", "mset", "select"];
+
 /// The reply to a fan-out of which a part was answered in a form that no such command has.
 pub(crate) const UNEXPECTED_PART_REPLY: &str =
     "ERR a server answered a part of the request in an unexpected form";
@@ -178,6 +181,23 @@ impl Rejection {
                 b")",
             ]),
         }
+    }
+
+    /// Appends the error as a reply of a Codis 3.2 proxy, where that has a text of its own: for
+    /// commands that it does not allow, and for the arity of those that it handles itself.
+    pub fn encode_for_codis(&self, out: &mut Vec<u8>) {
+        let text = match self {
+            Self::NotYet { command, .. } | Self::Refused { command, .. } => {
+                let name = command.split('|').next().unwrap_or_default().to_ascii_uppercase();
+                format!("ERR handle request, command '{name}' is not allowed")
+            }
+            Self::WrongArity { command } if CODIS_OWN.contains(&&**command) => {
+                let name = command.to_ascii_uppercase();
+                format!("ERR wrong number of arguments for '{name}' command")
+            }
+            _ => return self.encode(out),
+        };
+        resp::encode::error(out, &text);
     }
 
     /// Appends the error as a reply.

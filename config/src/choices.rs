@@ -92,4 +92,19 @@ macro_rules! display_as_word {
         })+
     };
 }
-display_as_word!(ProtoType, LogLevel, LogFormat);
+/// Whose texts clients get for errors of the proxy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compat {
+    /// Those that Redis has.
+    #[default]
+    Redis,
+    /// Those of a Codis 3.2 proxy, byte for byte.
+    Codis,
+}
+
+impl Choice for Compat {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("redis", Self::Redis), ("codis", Self::Codis)];
+}
+
+display_as_word!(ProtoType, LogLevel, LogFormat, Compat);

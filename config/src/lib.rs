@@ -25,7 +25,7 @@ mod value;
 
 pub use addr::AddrError;
 pub use backend_url::{BackendUrl, BackendUrlError};
-pub use choices::{LogFormat, LogLevel, ProtoType};
+pub use choices::{Compat, LogFormat, LogLevel, ProtoType};
 pub use error::{ConfigError, Origin, Problem};
 pub use fill_slots::{FillSlotsError, SlotForm};
 pub use loader::{Loaded, Loader};

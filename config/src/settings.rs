@@ -11,7 +11,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::choices::{LogFormat, LogLevel, ProtoType};
+use crate::choices::{Compat, LogFormat, LogLevel, ProtoType};
 use crate::secret::Secret;
 
 /// A text.
@@ -44,6 +44,7 @@ pub(crate) enum Field {
     ProtoType(fn(&mut Config) -> &mut ProtoType),
     LogLevel(fn(&mut Config) -> &mut LogLevel),
     LogFormat(fn(&mut Config) -> &mut LogFormat),
+    Compat(fn(&mut Config) -> &mut Compat),
 }
 
 /// One setting.
@@ -231,6 +232,9 @@ settings! {
     slot_parked_bytes_max: ByteCount = 256 * MB;
     /// Databases of the redis servers: `SELECT` takes 0 up to one less.
     backend_number_databases: Count = 16;
+    /// Whose texts the errors of the proxy have: `redis` or `codis`. Clients that match on texts of
+    /// a Codis proxy need the latter.
+    compat: Compat = Compat::Redis;
     /// Whether reads go to primaries only, even where a slot has replicas.
     backend_primary_only: Switch = false;
     /// Connections per server and database in Codis. Keyway has one per worker, server and

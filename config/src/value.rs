@@ -54,6 +54,7 @@ impl Field {
             Self::ProtoType(field) => *field(config) = proto_type(given)?,
             Self::LogLevel(field) => *field(config) = choice(given)?,
             Self::LogFormat(field) => *field(config) = choice(given)?,
+            Self::Compat(field) => *field(config) = choice(given)?,
         }
         Ok(())
     }
@@ -73,6 +74,7 @@ impl Field {
             Self::ProtoType(field) => Shown::Text(field(config).to_string()),
             Self::LogLevel(field) => Shown::Text(field(config).to_string()),
             Self::LogFormat(field) => Shown::Text(field(config).to_string()),
+            Self::Compat(field) => Shown::Text(field(config).to_string()),
         }
     }
 
@@ -85,7 +87,7 @@ impl Field {
             Self::ByteCount(_) => "bytes",
             Self::Period(_) => "time",
             Self::Switch(_) => "yes/no",
-            Self::ProtoType(_) | Self::LogLevel(_) | Self::LogFormat(_) => "word",
+            Self::ProtoType(_) | Self::LogLevel(_) | Self::LogFormat(_) | Self::Compat(_) => "word",
         }
     }
 }

@@ -19,7 +19,7 @@ const ALL: [RequestFailure; 11] = [
 /// Clients match on these texts: a change here is a change of the product.
 #[test]
 fn texts_for_clients_are_these() {
-    let texts = ALL.map(RequestFailure::to_client).join("\n");
+    let texts = ALL.map(|failure| failure.to_client(Compat::Redis)).join("\n");
     assert_eq!(
         texts,
         "ERR slot is offline, no backend is assigned to it\n\
@@ -39,7 +39,7 @@ fn texts_for_clients_are_these() {
 #[test]
 fn a_text_for_clients_is_one_line_with_a_known_prefix() {
     for failure in ALL {
-        let text = failure.to_client();
+        let text = failure.to_client(Compat::Redis);
         assert!(
             (text.starts_with("ERR ") || text.starts_with("TRYAGAIN "))
                 && !text.contains(['\r', '\n']),
@@ -69,4 +69,23 @@ fn each_close_reason_has_a_label_of_its_own() {
     assert_eq!(labels.len(), reasons.len());
     let is_label = |label: &&str| label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     assert!(labels.iter().all(is_label), "{labels:?}");
+}
+
+/// Source: what a Codis 3.2 proxy answers.
+#[test]
+fn texts_for_clients_of_codis_are_these() {
+    let text = |failure: RequestFailure| failure.to_client(Compat::Codis);
+    assert_eq!(
+        text(RequestFailure::SlotOffline),
+        "ERR handle request, slot is not ready, may be offline"
+    );
+    assert_eq!(text(RequestFailure::BackendDown), "ERR handle response, backend conn reset");
+    assert_eq!(text(RequestFailure::BackendLost), "ERR handle response, backend conn failure, EOF");
+    assert_eq!(text::for_codis(text::NO_AUTH, 16), "NOAUTH Authentication required");
+    assert_eq!(text::for_codis(text::WRONG_PASS, 16), "ERR invalid password");
+    assert_eq!(
+        text::for_codis(text::DB_OUT_OF_RANGE, 16),
+        "ERR invalid DB index, only accept DB [0,16)"
+    );
+    assert_eq!(text::for_codis(text::SYNTAX, 16), text::SYNTAX);
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use command::{Args, ClientCommand};
+use config::Compat;
 use resp::encode;
 
 use super::{LocalAnswered, ReplyMode, SessionActor};
@@ -156,7 +157,11 @@ impl SessionActor {
 
     /// Settles a request with what a question to other actors brings, or with an error when that
     /// takes too long. Later requests go on meanwhile; the window keeps the order of replies.
-    fn ask(&self, ticket: Ticket, question: impl Future<Output = Option<Vec<u8>>> + 'static) {
+    pub(super) fn ask(
+        &self,
+        ticket: Ticket,
+        question: impl Future<Output = Option<Vec<u8>>> + 'static,
+    ) {
         let Some(me) = self.me.as_ref().map(Arc::clone) else {
             return;
         };
@@ -164,7 +169,7 @@ impl SessionActor {
             let answer = tokio::time::timeout(ANSWER_TIMEOUT, question).await.ok().flatten();
             let reply = answer.unwrap_or_else(|| {
                 let mut error = Vec::new();
-                encode::error(&mut error, RequestFailure::ProxyTimeout.to_client());
+                encode::error(&mut error, RequestFailure::ProxyTimeout.to_client(Compat::Redis));
                 error
             });
             #[expect(clippy::disallowed_methods, reason = "BOUND: one answer per entered request")]

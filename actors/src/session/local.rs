@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use command::{Args, ClientCommand, Command, LocalCommand, Protocol};
+use config::Compat;
 use resp::encode;
 
 use super::{Phase, ReplyMode, SessionActor, access};
@@ -49,6 +50,7 @@ impl SessionActor {
                     concat!("Keyway ver. ", env!("CARGO_PKG_VERSION"), "\n").as_bytes(),
                 );
             }),
+            LocalCommand::SlotsMapping => self.slots_mapping(ticket, args),
             LocalCommand::Info => self.info(ticket, args),
             LocalCommand::ConfigGet => self.config_get(ticket, args),
             LocalCommand::Command => {
@@ -121,9 +123,12 @@ impl SessionActor {
     }
 
     fn auth(&mut self, ticket: Ticket, args: &Args<'_>) {
+        let is_codis = self.worker.settings.config.compat == Compat::Codis;
+        if is_codis && args.len() != 2 {
+            return self.settle_error(ticket, "ERR wrong number of arguments for 'AUTH' command");
+        }
         if args.len() > 3 {
-            self.settle_error(ticket, text::SYNTAX);
-            return;
+            return self.settle_error(ticket, text::SYNTAX);
         }
         let has_password = !self.worker.settings.session_credentials.password.is_empty();
         let given = match (args.get(1), args.get(2)) {
@@ -138,6 +143,10 @@ impl SessionActor {
         if given {
             self.settle_ok(ticket);
         } else {
+            // At a Codis proxy a wrong password also ends what a right one has given.
+            if is_codis {
+                self.set_authenticated(false);
+            }
             self.settle_error(ticket, text::WRONG_PASS);
         }
     }

@@ -3,10 +3,12 @@
 //! Requests of one read leave in one batch. A batch is for one database and points into one piece
 //! of memory, so SELECT and inline requests end it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use command::{Access, Args, Command, Plan, Planned};
+use config::Compat;
 use resp::ProtocolError;
 use resp::request::{Framed, Span};
 use slog::info;
@@ -155,7 +157,11 @@ impl SessionActor {
             }
             Plan::Reject(rejection) => {
                 worker.counters.rejected_total.add(1);
-                self.window.settle_local(ticket, &mut self.out, |out| rejection.encode(out));
+                let compat = worker.settings.config.compat;
+                self.settle_with(ticket, |out| match compat {
+                    Compat::Redis => rejection.encode(out),
+                    Compat::Codis => rejection.encode_for_codis(out),
+                });
             }
         }
     }
@@ -205,6 +211,11 @@ impl SessionActor {
 
     /// Settles a request with an error text, which includes its prefix.
     pub(super) fn settle_error(&mut self, ticket: Ticket, text: &str) {
-        self.window.settle_local(ticket, &mut self.out, |out| resp::encode::error(out, text));
+        let config = &self.worker.settings.config;
+        let text = match config.compat {
+            Compat::Redis => Cow::Borrowed(text),
+            Compat::Codis => text::for_codis(text, config.backend_number_databases),
+        };
+        self.settle_with(ticket, |out| resp::encode::error(out, &text));
     }
 }

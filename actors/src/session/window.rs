@@ -29,7 +29,6 @@ use std::ops::Range;
 use bytes::Bytes;
 use command::{CommandId, Merge};
 
-use crate::client_error::RequestFailure;
 use crate::io::{OutBuffer, detached};
 use crate::latency::RequestClass;
 use pieces::{Merging, Segments};
@@ -211,12 +210,12 @@ impl ReplyWindow {
         self.hold(ticket, start);
     }
 
-    /// Settles a request, or a part of it, with an error made here.
+    /// Settles a request, or a part of it, with the text of an error made here.
     pub(crate) fn settle_failed(
         &mut self,
         ticket: Ticket,
         part: u16,
-        failure: RequestFailure,
+        text: &str,
         out: &mut OutBuffer,
     ) -> Settled {
         let Some(entry) = self.entry(ticket) else {
@@ -227,13 +226,13 @@ impl ReplyWindow {
             EntryState::Leaving if !entry.is_muted => return Settled::Broken,
             EntryState::Merging(merging) => {
                 merging.begun.retain(|(begun_part, _)| *begun_part != part);
-                resp::encode::error(&mut error, failure.to_client());
+                resp::encode::error(&mut error, text);
                 let range = 0..error.len();
                 self.settle(ticket, part, Piece::Whole, &Bytes::from(error), range, out);
             }
             EntryState::Leaving | EntryState::Waiting => {
                 self.settle_local(ticket, out, |out| {
-                    resp::encode::error(out, failure.to_client());
+                    resp::encode::error(out, text);
                 });
             }
             EntryState::Segments(segments) => {
@@ -241,7 +240,7 @@ impl ReplyWindow {
                 entry.state = EntryState::Waiting;
                 self.segment_bytes -= dropped;
                 self.settle_local(ticket, out, |out| {
-                    resp::encode::error(out, failure.to_client());
+                    resp::encode::error(out, text);
                 });
             }
             // S-2: a second answer for a settled request; the first one stands.

@@ -117,6 +117,7 @@ pub(crate) const POLICIES: &[(Policy, &str)] = &[
     // The server, as far as the proxy can speak for it.
     (Local(LocalCommand::Time), "time"),
     (Local(LocalCommand::Role), "role"),
+    (Local(LocalCommand::SlotsMapping), "slotsmapping"),
     (Local(LocalCommand::Lolwut), "lolwut"),
     (Local(LocalCommand::Info), "info"),
     (Local(LocalCommand::Command), "command command|count command|docs command|getkeys"),

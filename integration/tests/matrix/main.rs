@@ -31,6 +31,7 @@ const LOCAL_WITHOUT_CASE: &[(&str, &str)] = &[
     ("config|help", "tells of fewer sub-commands"),
     ("client|help", "tells of fewer sub-commands"),
     ("client|setinfo", "newer than the single server"),
+    ("slotsmapping", "of Codis, which the single server is not"),
     ("client|no-touch", "newer than the single server"),
 ];
 

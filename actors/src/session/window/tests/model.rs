@@ -13,7 +13,7 @@ use super::super::*;
 
 static COMMANDS: LazyLock<CommandTable> = LazyLock::new(|| CommandTable::load().unwrap());
 
-const FAILURE: RequestFailure = RequestFailure::BackendLost;
+const FAILURE: &str = "ERR backend connection was lost";
 
 /// What arrives for one request: whole replies, pieces, failures; per part of a fan-out.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ fn script() -> impl Strategy<Value = Script> {
 }
 
 fn failure_text() -> Vec<u8> {
-    format!("-{}\r\n", FAILURE.to_client()).into_bytes()
+    format!("-{}\r\n", FAILURE).into_bytes()
 }
 
 fn bulk(len: usize, byte: u8) -> Vec<u8> {
