@@ -54,9 +54,11 @@ impl RequestFailure {
             Self::BackendLost => "ERR handle response, backend conn failure, EOF",
             Self::BackendTimeout => "ERR handle response, backend conn failure, i/o timeout",
             Self::BackendGarbled => "ERR handle response, backend conn failure, bad resp",
-            Self::SlotHeld | Self::NoSuchDatabase | Self::NoReply | Self::ProxyTimeout => {
-                self.to_redis_client()
-            }
+            Self::SlotHeld
+            | Self::SlotsParted
+            | Self::NoSuchDatabase
+            | Self::NoReply
+            | Self::ProxyTimeout => self.to_redis_client(),
         }
     }
 
