@@ -59,6 +59,11 @@ impl Handler<PrepareFill> for RouterActor {
     fn handle(&mut self, prepare: PrepareFill, _ctx: &mut Self::Context) -> Self::Result {
         let (token, fallen) = FenceToken::new();
         if prepare.epoch > self.table.epoch() {
+            // An abort that is late must not leave slots held here: of a held slot there is nothing
+            // to drain, and this round would pass what is still in flight (F-1).
+            if self.filling.take().is_some() {
+                self.install();
+            }
             self.filling = Some(prepare.epoch);
             let backends = self.backends_of(&prepare.slots);
             for slot in prepare.slots.iter() {
