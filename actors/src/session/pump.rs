@@ -80,6 +80,11 @@ impl SessionActor {
 
     /// Counts the requests whose replies are in the output now.
     fn count_left(&mut self) {
+        if !self.window.has_left() {
+            return;
+        }
+        // What the proxy itself took since the read that brought the reply counts too.
+        self.worker.clock.refresh();
         let now_us = self.worker.clock.now_us();
         for (tag, is_error) in self.window.take_left() {
             self.worker.counters.count_left(tag, is_error, now_us);

@@ -326,6 +326,11 @@ impl ReplyWindow {
         self.set_muted(ticket, false);
     }
 
+    /// Whether any request has left since the last `take_left`.
+    pub(crate) fn has_left(&self) -> bool {
+        !self.left.is_empty()
+    }
+
     /// The requests that have left since the last call, and whether their reply was an error.
     pub(crate) fn take_left(&mut self) -> impl Iterator<Item = (Tag, bool)> {
         self.left.drain(..)
