@@ -3,6 +3,7 @@
 //! Exit status: 0 when the command did its work, 1 when it could not, 2 when the command line
 //! itself is wrong.
 
+mod auto_online;
 mod banner;
 mod cli;
 mod commands;

@@ -6,7 +6,7 @@
 //!     ▲                        ▲                           ▲
 //! admin server ─► TopologyActor ── PrepareFill, CommitFill ┘
 //!     │              ListenerActor ◄─ clients
-//!     └► MeterActor (reads the workers' counters)
+//!     └► MeterActor (reads the workers' counters) ◄─ Reports
 //! ```
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use anyhow::Context as _;
 use routing::SlotTable;
 use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
-use web::{Admin, Identity, MeterActor, ServerHandle};
+use web::{Admin, Identity, MeterActor, Reports, ServerHandle};
 
 use crate::logging::LevelHandle;
 
@@ -42,6 +42,7 @@ pub(crate) struct Proxy {
     listener: Addr<ListenerActor>,
     supervisors: Vec<Addr<SupervisorActor>>,
     admin: ServerHandle,
+    reports: Reports,
     /// The workers' threads, which end with this.
     arbiters: Vec<Arbiter>,
     log: Logger,
@@ -85,12 +86,13 @@ impl Proxy {
             set_log_level: Arc::new(move |to| level.set(to)),
             log: log.clone(),
         };
+        let reports = Reports::start(&admin);
         let server = web::serve(listener, admin).context("start the admin server")?;
         let admin = server.handle();
         actix_rt::spawn(server);
         let listener =
             ListenerActor::new(shared, supervisors.clone(), clients, log.clone()).start();
-        Ok(Self { listener, supervisors, admin, arbiters, log: log.clone() })
+        Ok(Self { listener, supervisors, admin, reports, arbiters, log: log.clone() })
     }
 
     /// Accepts no more clients and lets those that are there have their replies, within a
@@ -111,6 +113,7 @@ impl Proxy {
             warn!(self.log, "clients were cut off: they did not finish within shutdown_timeout";
                 "shutdown_timeout" => config::duration_text(deadline));
         }
+        drop(self.reports);
         let answered = self.admin.stop(true);
         let _ = tokio::time::timeout(ADMIN_STOP_TIMEOUT, answered).await;
         for arbiter in &self.arbiters {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::addr;
 use crate::choices::ProtoType;
+use crate::reports;
 use crate::settings::Config;
 use crate::units::{duration_text, size_text};
 
@@ -44,7 +45,12 @@ pub(crate) struct Finding {
 }
 
 impl Findings {
-    fn require(&mut self, is_met: bool, key: &'static str, rule: impl FnOnce() -> String) {
+    pub(crate) fn require(
+        &mut self,
+        is_met: bool,
+        key: &'static str,
+        rule: impl FnOnce() -> String,
+    ) {
         if !is_met {
             self.errors.push(Finding { key, other: None, text: format!("`{key}` {}", rule()) });
         }
@@ -61,7 +67,12 @@ impl Findings {
         }
     }
 
-    fn warn_if(&mut self, is_odd: bool, key: &'static str, what: impl FnOnce() -> String) {
+    pub(crate) fn warn_if(
+        &mut self,
+        is_odd: bool,
+        key: &'static str,
+        what: impl FnOnce() -> String,
+    ) {
         if is_odd {
             self.warnings.push(Finding { key, other: None, text: format!("`{key}` {}", what()) });
         }
@@ -76,6 +87,7 @@ pub(crate) fn check(config: &mut Config) -> Findings {
     check_process(config, &mut findings);
     check_sessions(config, &mut findings);
     check_backends(config, &mut findings);
+    reports::check(config, &mut findings);
     findings
 }
 
@@ -205,6 +217,7 @@ fn check_backends(config: &mut Config, findings: &mut Findings) {
         format!("must be at most {DATABASES_MAX}")
     });
     for (key, time) in [
+        ("dashboard_retry_delay", config.dashboard_retry_delay),
         ("backend_connect_timeout", config.backend_connect_timeout),
         ("backend_retry_delay_min", config.backend_retry_delay_min),
         ("backend_retry_delay_max", config.backend_retry_delay_max),

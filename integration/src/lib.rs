@@ -7,6 +7,7 @@
 //! * [`raw_client`]: a TCP client that sends any bytes and reads replies unparsed.
 //! * [`admin`]: a dashboard's side of the admin API.
 //! * [`groups`]: two groups of servers with a proxy before them, as most tests want them.
+//! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
 //! * [`log`], [`ports`], [`reply`]: what those are made of.
 //!
 //! The tests stand in `tests/`; each owns its servers, so all of them may run at once. A fixture
@@ -18,6 +19,7 @@
 
 pub mod admin;
 pub mod groups;
+pub mod http_receiver;
 pub mod log;
 pub mod ports;
 pub mod process;

@@ -13,6 +13,9 @@
 //! | `stats.rs`     | the forms of its numbers                                                 |
 //! | `meter.rs`     | the actor that counts them                                               |
 //! | `slots.rs`     | the form of slots, both ways                                             |
+//! | `push.rs`      | the reports that the proxy sends                                         |
+//! | `dashboard.rs` | how a dashboard is asked to bring the proxy online                       |
+//! | `http.rs`      | the client for both                                                      |
 //! | `reply.rs`     | the forms of answers                                                     |
 //! | `security.rs`  | who may do what                                                          |
 //!
@@ -24,10 +27,13 @@
 
 mod addresses;
 mod auth;
+mod dashboard;
+mod http;
 mod meter;
 mod model;
 mod orders;
 mod pages;
+mod push;
 mod reply;
 mod security;
 mod slots;
@@ -50,8 +56,10 @@ use slog::Logger;
 
 pub use actix_web::dev::ServerHandle;
 pub use addresses::AddressError;
+pub use dashboard::{DashboardError, bring_online, stored_dashboard};
 pub use meter::MeterActor;
 pub use model::{Identity, Model};
+pub use push::Reports;
 pub use slots::{SlotsError, changes as slot_changes};
 
 /// The most connections at a time; further ones wait in the backlog.

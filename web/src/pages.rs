@@ -14,10 +14,10 @@ use crate::stats::{Flags, Overview, Stats};
 use crate::{ACTOR_TIMEOUT, Admin, slots as forms};
 
 /// The proxy's version as Codis' programs show it.
-const VERSION: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"));
+pub(crate) const VERSION: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"));
 
 /// What the program was built for.
-const COMPILED: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"), ", rust");
+pub(crate) const COMPILED: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"), ", rust");
 
 type AdminData = web::Data<Admin>;
 
@@ -82,7 +82,7 @@ pub(crate) async fn overview(request: HttpRequest, admin: AdminData) -> Answer {
         config: admin.shared.settings.config.to_public_json(),
         model: &admin.identity.model,
         stats: current_stats(&admin, Flags::FULL).await?,
-        slots: forms::report(&table, admin.shared.settings.is_primary_only),
+        slots: Some(forms::report(&table, admin.shared.settings.is_primary_only)),
     }))
 }
 
@@ -147,7 +147,8 @@ async fn slot_table(admin: &Admin) -> Result<SlotTable, Refusal> {
     admin.topology.send(QuerySlots).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)
 }
 
-async fn current_stats(admin: &Admin, flags: Flags) -> Result<Stats, Refusal> {
+/// What the proxy does, as far as the flags ask for it.
+pub(crate) async fn current_stats(admin: &Admin, flags: Flags) -> Result<Stats, Refusal> {
     admin.meter.send(QueryStats { flags }).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)
 }
 

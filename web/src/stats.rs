@@ -19,6 +19,9 @@ impl Flags {
     /// Everything.
     pub(crate) const FULL: Self = Self(0xFFFF_FFFF);
 
+    /// The numbers of memory and threads, beside those that are always there.
+    pub(crate) const RUNTIME: Self = Self(4);
+
     /// Numbers per command.
     pub(crate) fn has_commands(self) -> bool {
         self.0 & 1 != 0
@@ -104,11 +107,11 @@ pub(crate) struct BackendPolicy {
 pub(crate) struct Runtime {
     general: RuntimeMemory,
     heap: RuntimeHeap,
-    gc: RuntimeCollector,
-    num_procs: u64,
-    num_goroutines: u64,
-    num_cgo_call: u64,
-    mem_offheap: u64,
+    pub(crate) gc: RuntimeCollector,
+    pub(crate) num_procs: u64,
+    pub(crate) num_goroutines: u64,
+    pub(crate) num_cgo_call: u64,
+    pub(crate) mem_offheap: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -130,10 +133,10 @@ struct RuntimeHeap {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-struct RuntimeCollector {
-    num: u64,
+pub(crate) struct RuntimeCollector {
+    pub(crate) num: u64,
     cpu_fraction: f64,
-    total_pausems: u64,
+    pub(crate) total_pausems: u64,
 }
 
 impl Runtime {
@@ -161,7 +164,8 @@ pub(crate) struct Overview<'a> {
     pub(crate) config: Map<String, Value>,
     pub(crate) model: &'a Model,
     pub(crate) stats: Stats,
-    pub(crate) slots: Vec<SlotReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) slots: Option<Vec<SlotReport>>,
 }
 
 #[cfg(test)]
