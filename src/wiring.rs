@@ -5,6 +5,8 @@
 //! StatsActor ◄─ AddWorker ─ SupervisorActor x workers (each: RouterActor, SessionActors, BackendConns)
 //!     ▲                        ▲                           ▲
 //! admin server ─► TopologyActor ── PrepareFill, CommitFill ┘
+//!     │                 ▲ SwitchPrimaries
+//!     ├─────────► SentinelActor ◄─ sentinels
 //!     │              ListenerActor ◄─ clients
 //!     └► MeterActor (reads the workers' counters) ◄─ Reports
 //! ```
@@ -15,6 +17,7 @@ use std::time::Duration;
 use actix::{Actor, Addr};
 use actix_rt::Arbiter;
 use actors::listener::{ListenerActor, StopListening};
+use actors::sentinel::SentinelActor;
 use actors::stats::{AddWorker, StatsActor};
 use actors::supervisor::{Drain, QueryRouter, SupervisorActor};
 use actors::topology::{AddRouter, TopologyActor};
@@ -76,11 +79,14 @@ impl Proxy {
             arbiters.push(arbiter);
             supervisors.push(supervisor);
         }
+        let settings = Arc::clone(&shared.settings);
+        let sentinels = SentinelActor::new(settings, topology.clone(), log.clone()).start();
         let AdminParts { listener, identity, level } = admin;
         let admin = Admin {
             shared: Arc::clone(&shared),
             stats,
             topology,
+            sentinels,
             meter: MeterActor::new(Arc::clone(&shared)).start(),
             identity: Arc::new(identity),
             set_log_level: Arc::new(move |to| level.set(to)),

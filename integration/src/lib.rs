@@ -3,6 +3,7 @@
 //! * [`wait`]: deadlines, and the one place that polls: [`wait_until`].
 //! * [`process`]: a child process that never outlives its test.
 //! * [`redis_server`]: a real `redis-server` on a free port with its own folder.
+//! * [`sentinel`]: a real Redis Sentinel.
 //! * [`proxy`]: the built `keyway`, its log, and the checks at its end.
 //! * [`raw_client`]: a TCP client that sends any bytes and reads replies unparsed.
 //! * [`admin`]: a dashboard's side of the admin API.
@@ -27,6 +28,7 @@ pub mod proxy;
 pub mod raw_client;
 pub mod redis_server;
 pub mod reply;
+pub mod sentinel;
 pub mod wait;
 
 pub use admin::AdminClient;
@@ -34,4 +36,5 @@ pub use groups::TwoGroups;
 pub use proxy::KeywayProxy;
 pub use raw_client::RawClient;
 pub use redis_server::RedisServer;
+pub use sentinel::Sentinel;
 pub use wait::{DEADLINE, Deadline, wait_until};

@@ -48,6 +48,7 @@ use actix::Addr;
 use actix_web::dev::Server;
 use actix_web::middleware::{Compress, NormalizePath};
 use actix_web::{App, HttpServer, guard, web};
+use actors::sentinel::SentinelActor;
 use actors::stats::StatsActor;
 use actors::topology::TopologyActor;
 use actors::worker::Shared;
@@ -90,6 +91,8 @@ pub struct Admin {
     pub stats: Addr<StatsActor>,
     /// Owns the slot table.
     pub topology: Addr<TopologyActor>,
+    /// Follows the sentinels.
+    pub sentinels: Addr<SentinelActor>,
     /// Counts since the last reset.
     pub meter: Addr<MeterActor>,
     /// Who this proxy is, and what its callers must show.

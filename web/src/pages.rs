@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use actors::sentinel::QuerySentinels;
 use actors::stats::QueryOverview;
 use actors::topology::QuerySlots;
 use routing::SlotTable;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use crate::meter::QueryStats;
 use crate::reply::{self, Answer, Refusal};
 use crate::security::{check_xauth, may_read, unauthorized};
-use crate::stats::{Flags, Overview, Stats};
+use crate::stats::{Flags, Overview, Sentinels, Stats};
 use crate::{ACTOR_TIMEOUT, Admin, slots as forms};
 
 /// The proxy's version as Codis' programs show it.
@@ -149,7 +150,12 @@ async fn slot_table(admin: &Admin) -> Result<SlotTable, Refusal> {
 
 /// What the proxy does, as far as the flags ask for it.
 pub(crate) async fn current_stats(admin: &Admin, flags: Flags) -> Result<Stats, Refusal> {
-    admin.meter.send(QueryStats { flags }).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)
+    let (stats, report) = tokio::join!(
+        admin.meter.send(QueryStats { flags }).timeout(ACTOR_TIMEOUT),
+        admin.sentinels.send(QuerySentinels).timeout(ACTOR_TIMEOUT),
+    );
+    let sentinels = Sentinels::of(&report.map_err(no_answer)?);
+    Ok(Stats { sentinels, ..stats.map_err(no_answer)? })
 }
 
 /// The actor did not answer in time.

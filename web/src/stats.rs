@@ -4,6 +4,9 @@
 //! or a number where a text belongs makes a dashboard mark the proxy as faulty. Only `cpu` and
 //! `cpu_fraction` are fractions. What Keyway has no counterpart of (a garbage collector) is 0.
 
+use std::collections::BTreeMap;
+
+use actors::sentinel::SentinelReport;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -47,9 +50,31 @@ pub(crate) struct Stats {
     pub(crate) runtime: Option<Runtime>,
 }
 
-/// The sentinels that are watched: always an object, here without content.
+/// The sentinels that are watched: always an object, without content when there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Sentinels {}
+pub(crate) struct Sentinels {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    servers: Vec<String>,
+    /// By the id of the group, as a text.
+    #[serde(rename = "masters", skip_serializing_if = "BTreeMap::is_empty")]
+    primaries: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    switched: bool,
+}
+
+impl Sentinels {
+    /// A report in this form.
+    pub(crate) fn of(report: &SentinelReport) -> Self {
+        let primaries = report.primaries.iter();
+        Self {
+            servers: report.servers.iter().map(ToString::to_string).collect(),
+            primaries: primaries
+                .map(|(group, addr)| (group.to_string(), addr.to_string()))
+                .collect(),
+            switched: report.is_switched,
+        }
+    }
+}
 
 /// Requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

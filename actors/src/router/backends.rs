@@ -109,6 +109,18 @@ impl Backends {
         }
     }
 
+    /// Closes the connections of some backends, which they may keep needing: the next request opens
+    /// new ones.
+    #[expect(clippy::disallowed_methods, reason = "BOUND: one order per connection")]
+    pub(super) fn cut_off(&mut self, backends: &HashSet<BackendIndex>) {
+        for backend in backends {
+            let entry = self.list.get_mut(backend.0).and_then(Option::as_mut);
+            for conn in entry.into_iter().flat_map(|entry| entry.conns.drain(..)).flatten() {
+                conn.addr.do_send(CloseConn);
+            }
+        }
+    }
+
     /// Closes the connections of every backend that is not among `needed`, and frees its place.
     #[expect(clippy::disallowed_methods, reason = "BOUND: one order per connection")]
     pub(super) fn retain(&mut self, needed: &HashSet<BackendIndex>) {
