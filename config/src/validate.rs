@@ -153,6 +153,10 @@ fn check_process(config: &Config, findings: &mut Findings) {
     findings.require(config.workers <= WORKERS_MAX, "workers", || {
         format!("must be at most {WORKERS_MAX}")
     });
+    let delay = config.dashboard_retry_delay;
+    findings.require(delay >= Duration::from_millis(1), "dashboard_retry_delay", || {
+        "must be at least 1ms".to_owned()
+    });
     let room = config.proxy_max_offheap_size;
     findings.require(room >= ROOM_BYTES_MIN, "proxy_max_offheap_size", || {
         format!("must be at least {}", size_text(ROOM_BYTES_MIN))
@@ -217,7 +221,6 @@ fn check_backends(config: &mut Config, findings: &mut Findings) {
         format!("must be at most {DATABASES_MAX}")
     });
     for (key, time) in [
-        ("dashboard_retry_delay", config.dashboard_retry_delay),
         ("backend_connect_timeout", config.backend_connect_timeout),
         ("backend_retry_delay_min", config.backend_retry_delay_min),
         ("backend_retry_delay_max", config.backend_retry_delay_max),

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::auth;
-use crate::http::{HttpAnswer, HttpClient, exchange};
+use crate::http::{HttpAnswer, HttpClient, excerpt, exchange};
 
 /// How long a dashboard may take to say who it is.
 const MODEL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,9 +28,6 @@ const ONLINE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The only status of success.
 const STATUS_OK: u16 = 200;
-
-/// How much of a foreign text goes into a message.
-const TEXT_CHARS_MAX: usize = 200;
 
 /// Why a dashboard did not bring the proxy online.
 #[derive(Debug, Error)]
@@ -48,7 +45,7 @@ pub enum DashboardError {
         ours: String,
     },
     /// It cannot be reached, is no dashboard, or has failed; that may pass.
-    #[error("the dashboard at `{dashboard}` {problem}")]
+    #[error("the dashboard at `{dashboard}`: {problem}")]
     Failed {
         /// Its address.
         dashboard: String,
@@ -88,7 +85,7 @@ pub async fn bring_online(
     if theirs != product_name {
         return Err(DashboardError::OtherProduct {
             dashboard: dashboard.to_owned(),
-            theirs,
+            theirs: excerpt(&theirs),
             ours: product_name.to_owned(),
         });
     }
@@ -116,7 +113,9 @@ pub fn stored_dashboard(text: &[u8]) -> Result<String, String> {
 fn product_of(answer: &HttpAnswer) -> Result<String, String> {
     succeeded(answer)?;
     let model: Result<DashboardModel, _> = serde_json::from_slice(&answer.body);
-    model.map(|model| model.product_name).map_err(|_| "does not answer as a dashboard".to_owned())
+    model
+        .map(|model| model.product_name)
+        .map_err(|_| "it does not answer as a dashboard".to_owned())
 }
 
 fn succeeded(answer: &HttpAnswer) -> Result<(), String> {
@@ -124,14 +123,9 @@ fn succeeded(answer: &HttpAnswer) -> Result<(), String> {
         return Ok(());
     }
     match serde_json::from_slice::<RemoteError>(&answer.body) {
-        Ok(error) => Err(format!("refuses: {}", beginning(&error.cause))),
-        Err(_) => Err(format!("answers with status {}", answer.status)),
+        Ok(error) => Err(format!("it refuses: {}", excerpt(&error.cause))),
+        Err(_) => Err(format!("it answers with status {}", answer.status)),
     }
-}
-
-/// A foreign text, cut.
-fn beginning(text: &str) -> String {
-    text.chars().take(TEXT_CHARS_MAX).collect()
 }
 
 #[cfg(test)]

@@ -17,14 +17,11 @@ use config::{Config, Secret};
 use time::OffsetDateTime;
 
 use super::figures::{Figure, figures};
-use crate::http::{HttpAnswer, HttpClient, exchange};
+use crate::http::{HttpAnswer, HttpClient, excerpt, exchange};
 use crate::model::Model;
 use crate::stats::Stats;
 
 const MEASUREMENT: &str = "codis_usage";
-
-/// How much of the database's own words goes into the log.
-const CAUSE_CHARS_MAX: usize = 200;
 
 /// See the module.
 pub(super) struct Influx {
@@ -79,8 +76,7 @@ fn judge(answer: &HttpAnswer) -> Result<(), String> {
         return Ok(());
     }
     let cause = String::from_utf8_lossy(&answer.body);
-    let cause: String = cause.trim().chars().take(CAUSE_CHARS_MAX).collect();
-    Err(format!("status {}: {cause}", answer.status))
+    Err(format!("status {}: {}", answer.status, excerpt(&cause)))
 }
 
 /// The line of one report.
