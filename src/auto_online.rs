@@ -95,7 +95,7 @@ pub(crate) async fn run(
         if shared.lifecycle.is_online() {
             return Ok(());
         }
-        match one_try(source, &config.product_name, admin_addr).await {
+        match one_try(source, admin_addr, shared).await {
             Ok(dashboard) => {
                 info!(log, "a dashboard has brought the proxy online"; "dashboard" => dashboard);
                 return Ok(());
@@ -115,9 +115,16 @@ pub(crate) async fn run(
 }
 
 /// Returns the address of the dashboard.
-async fn one_try(source: &Source, product_name: &str, admin_addr: &str) -> anyhow::Result<String> {
+async fn one_try(source: &Source, admin_addr: &str, shared: &Shared) -> anyhow::Result<String> {
+    let product_name = &shared.settings.config.product_name;
     let dashboard = source.addr(product_name).await?;
     bring_online(&dashboard, product_name, admin_addr).await?;
+    // The dashboard has started whatever proxy it found at the address that it was told.
+    anyhow::ensure!(
+        shared.lifecycle.is_online(),
+        "the dashboard at `{dashboard}` has started another proxy: `{admin_addr}` does not lead \
+         to this one, see `host_admin`"
+    );
     Ok(dashboard)
 }
 

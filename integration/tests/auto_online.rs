@@ -167,6 +167,21 @@ fn the_cause_of_a_refusing_dashboard_is_told_and_it_is_tried_again() {
 }
 
 #[test]
+fn an_address_that_leads_to_another_proxy_is_told() {
+    let server = RedisServer::start();
+    let other = KeywayProxy::options().start();
+    let dashboard = HttpReceiver::start(0, dashboard_of("codis-demo", all_slots_on(&server)));
+    let mut proxy = KeywayProxy::options()
+        .argument(&format!("--host-admin={}", other.admin_addr()))
+        .argument(&format!("--dashboard={}", dashboard.addr()))
+        .allow_log("has started another proxy")
+        .start();
+    proxy.wait_logged(NOT_YET);
+    assert_eq!(other.client().text(&["SET", "key", "value"]), "+OK\r\n");
+    proxy.terminate();
+}
+
+#[test]
 fn a_signal_ends_the_tries() {
     // Three seconds to the next try: the end comes in between.
     let mut proxy = KeywayProxy::options()
