@@ -19,7 +19,7 @@
 //! `core`, asked for in `asking`, and carried out in `apply`.
 //!
 //! Supervision: started by wiring, lives as long as the process. A sentinel that fails is tried
-//! again every [`watch::RETRY_PERIOD`](watch).
+//! again every `watch::RETRY_PERIOD`.
 //!
 //! Bounds: [`SENTINELS_MAX`] sentinels, one connection for events and one for questions to each;
 //! every answer has a limit in bytes and time. One question and one switch at a time.

@@ -9,12 +9,12 @@
 //! between the two phases no worker uses another assignment than the others. Only the touched slots
 //! wait. One fill of 1024 slots is one round.
 //!
-//! | message      | from                | what happens                                        |
-//! |--------------|---------------------|-----------------------------------------------------|
-//! | `AddRouter`  | wiring              | the router takes part in every later round          |
-//! | `FillSlots`  | wiring, admin server| a round, after those that came before it            |
-//! | `SwitchPrimaries` | SentinelActor  | the same, for the slots of primaries that are dead  |
-//! | `QuerySlots` | admin server        | the table as it is, at once                         |
+//! | message           | from                 | what happens                                      |
+//! |-------------------|----------------------|---------------------------------------------------|
+//! | `AddRouter`       | wiring               | the router takes part in every later round        |
+//! | `FillSlots`       | wiring, admin server | a round, after those that came before it          |
+//! | `SwitchPrimaries` | SentinelActor        | the same, for the slots of primaries that are dead|
+//! | `QuerySlots`      | admin server         | the table as it is, at once                       |
 //!
 //! A primary that is dead may hang instead of being gone. A switch gives its requests
 //! [`SWITCH_DRAIN_TIMEOUT`] and then closes its connections (`CutOff`), so that they are answered
@@ -23,7 +23,8 @@
 //!
 //! Supervision: started by wiring, lives as long as the process.
 //!
-//! Bounds: one round at a time, [`FILLS_WAITING_MAX`] wait; a round ends within `fill_timeout`.
+//! Bounds: one round at a time, [`FILLS_WAITING_MAX`] wait; a round ends within `fill_timeout`,
+//! a switch a second and the closing of connections later.
 //! Questions never wait for a round.
 //!
 //! Invariants: T-3 the routers' tables and this one are equal outside of rounds. T-4 epochs grow by
