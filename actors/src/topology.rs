@@ -194,6 +194,7 @@ impl Handler<SwitchPrimaries> for TopologyActor {
     type Result = ResponseFuture<Result<Filled, FillError>>;
 
     fn handle(&mut self, switch: SwitchPrimaries, ctx: &mut Self::Context) -> Self::Result {
+        self.hurry(&switch.0);
         self.take(Order::Switch(switch.0), ctx)
     }
 }
@@ -237,6 +238,22 @@ impl TopologyActor {
         Box::pin(async move { answered.await.unwrap_or(Err(FillError::Stopping)) })
     }
 
+    /// A round under way may wait for the very primaries that are to be replaced: it does not wait
+    /// longer for them than a switch would.
+    fn hurry(&self, switches: &[PrimarySwitch]) {
+        if !self.is_filling {
+            return;
+        }
+        let only = switches.iter().map(|switch| switch.old.clone()).collect();
+        let cut = CutOff { epoch: self.epoch, only: Some(only) };
+        let routers = self.routers.clone();
+        actix_rt::spawn(async move {
+            tokio::time::sleep(SWITCH_DRAIN_TIMEOUT).await;
+            // INVARIANT F-2: a round that has ended by now is not touched.
+            ask_all(&routers, cut).await;
+        });
+    }
+
     /// Begins the next round, if none is under way.
     fn next_round(&mut self, ctx: &Context<Self>) {
         if self.is_filling {
@@ -276,7 +293,7 @@ async fn run_round(
     if let Some(limit) = round.cut_off_after {
         is_prepared = tokio::time::timeout(limit, prepared.as_mut()).await.is_ok();
         if !is_prepared {
-            let cut = ask_all(routers, CutOff { epoch });
+            let cut = ask_all(routers, CutOff { epoch, only: None });
             let _ = tokio::time::timeout(COMMIT_TIMEOUT, cut).await;
         }
     }

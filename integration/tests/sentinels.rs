@@ -175,6 +175,35 @@ fn a_hung_primary_does_not_delay_the_switch() {
     cast.wait_slots([cast.replicas[0].addr(), two]);
 }
 
+/// Goal: an order to fill slots, which waits for a hung primary, does not delay the switch. Method:
+/// the order is given when the primary hangs, before the sentinels know.
+#[test]
+fn an_order_that_waits_for_the_hung_primary_does_not_delay_the_switch() {
+    let mut cast = Cast::start();
+    let [one, two] = cast.primary_addrs();
+    let key = Group::One.key("a");
+    let mut client = cast.proxy.client().with_deadline(SWITCH_DEADLINE);
+    assert_eq!(client.text(&["SET", &key, "1"]), "+OK\r\n");
+    cast.primaries[0].freeze();
+    client.send(encode(&["SET", &key, "2"]));
+    wait_until("the request is at the hung primary", DEADLINE, || {
+        match cast.admin.stats()["ops"]["total"].as_u64() {
+            Some(2) => Ok(()),
+            total => Err(total),
+        }
+    });
+    let slots: Value = (0..512)
+        .map(|id| json!({"id": id, "backend_addr": one.to_string(), "backend_addr_group_id": 1}))
+        .collect();
+    let mut order = cast.proxy.admin();
+    order.begin("PUT", "/api/proxy/fillslots/{x}", &[], slots.to_string().as_bytes());
+    cast.wait_slots([cast.replicas[0].addr(), two]);
+    order.finish(false).expect("an answer").expect_ok();
+    let reply = String::from_utf8_lossy(&client.read_reply()).into_owned();
+    assert!(reply.contains("may have been executed"), "{reply}");
+    assert_eq!(client.text(&["SET", &key, "3"]), "+OK\r\n");
+}
+
 /// The promoted replica goes on to serve reads, now as the primary, and the old primary comes back
 /// without harm.
 #[test]

@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use routing::{SlotAssignment, SlotId};
+use routing::{BackendAddr, SlotAssignment, SlotId};
 use slog::{debug, error};
 
 use super::RouterActor;
@@ -60,6 +60,8 @@ pub struct CommitFill {
 pub struct CutOff {
     /// The round.
     pub epoch: u64,
+    /// Only those to these backends; `None`: all.
+    pub only: Option<Arc<[BackendAddr]>>,
 }
 
 /// Gives a round up: the requests go the old way.
@@ -114,7 +116,7 @@ impl Handler<CutOff> for RouterActor {
     fn handle(&mut self, cut: CutOff, _ctx: &mut Self::Context) {
         // INVARIANT F-2.
         if let Some(filling) = self.filling.as_ref().filter(|round| round.epoch == cut.epoch) {
-            self.backends.cut_off(&filling.backends);
+            self.backends.cut_off(&filling.backends, cut.only.as_deref());
         }
     }
 }
