@@ -110,12 +110,23 @@ pub(crate) struct ProxyArgs {
         value_name = "SERVER",
         help = "Servers to spread the 1024 slots over evenly, in this order: host:port or\n\
                 redis://[user:password@]host[:port][/database]",
-        required_unless_present_any = ["config", "fillslots", "default_config"],
+        required_unless_present_any = [
+            "config", "fillslots", "dashboard", "filesystem", "default_config"
+        ],
     )]
     pub(crate) servers: Vec<String>,
     /// File that says which server has each slot: a JSON array in the slot form of Codis
     #[arg(long, value_name = "FILE", conflicts_with = "servers")]
     pub(crate) fillslots: Option<PathBuf>,
+    /// Dashboard of Codis to bring the proxy online; after 10 tries in vain the proxy exits
+    #[arg(
+        long, value_name = "ADDR", conflicts_with_all = ["servers", "fillslots", "filesystem"],
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) dashboard: Option<String>,
+    /// Folder of a filesystem coordinator that knows that dashboard; 30 tries
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "fillslots"])]
+    pub(crate) filesystem: Option<PathBuf>,
     /// Configuration file
     #[arg(short, long, value_name = "FILE", env = "KEYWAY_CONFIG")]
     pub(crate) config: Option<PathBuf>,

@@ -4,6 +4,7 @@
 //! itself is wrong.
 
 mod admin;
+mod auto_online;
 mod banner;
 mod cli;
 mod commands;

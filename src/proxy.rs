@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use web::Identity;
 
+use crate::auto_online::{self, Source};
 use crate::banner;
 use crate::logging::LevelHandle;
 use crate::slots::Slots;
@@ -38,16 +39,18 @@ pub(crate) type Found = (BackendAddr, Result<ProbeReport, String>);
 pub(crate) fn run(
     config: Config,
     slots: Slots,
+    dashboard: Option<Source>,
     log: Logger,
     level: LevelHandle,
 ) -> anyhow::Result<()> {
     end_on_panic(log.clone());
-    System::new().block_on(serve(config, slots, log, level))
+    System::new().block_on(serve(config, slots, dashboard, log, level))
 }
 
 async fn serve(
     config: Config,
     slots: Slots,
+    dashboard: Option<Source>,
     log: Logger,
     level: LevelHandle,
 ) -> anyhow::Result<()> {
@@ -72,6 +75,7 @@ async fn serve(
     }
     let identity = Identity::of(&config, listen, admin_addr).await?;
     let token = identity.model.token.clone();
+    let told_addr = identity.model.admin_addr.clone();
     warn_of_open_admin(&config, admin_addr, &log);
     let admin = AdminParts { listener: admin.into_std()?, identity, level };
     let proxy = Proxy::start(Arc::clone(&shared), &table, clients, admin, &log).await?;
@@ -87,22 +91,43 @@ async fn serve(
             "token" => &token);
     }
 
+    let mut failure = None;
     let cause = tokio::select! {
         name = next_signal(&mut terminate, &mut interrupt) => name,
         () = shared.lifecycle.stopped() => "admin api",
+        error = never_online(dashboard, &told_addr, &shared, &log) => {
+            crit!(log, "not online, the proxy ends"; "error" => format!("{error:#}"));
+            failure = Some(error);
+            "not online"
+        }
     };
     shared.lifecycle.stop();
     info!(log, "stopping: no more clients, finishing what is in flight"; "cause" => cause);
     tokio::select! {
         () = proxy.stop(config.shutdown_timeout) => {
             info!(log, "stopped");
-            Ok(())
+            failure.map_or(Ok(()), Err)
         }
         _ = next_signal(&mut terminate, &mut interrupt) => {
             warn!(log, "a second signal: stopping at once");
             bail!("stopped by a second signal")
         }
     }
+}
+
+/// Why no dashboard has brought the proxy online; never ends when one has, or none is asked.
+async fn never_online(
+    dashboard: Option<Source>,
+    admin_addr: &str,
+    shared: &Shared,
+    log: &Logger,
+) -> anyhow::Error {
+    if let Some(source) = dashboard
+        && let Err(error) = auto_online::run(&source, admin_addr, shared, log).await
+    {
+        return error;
+    }
+    std::future::pending().await
 }
 
 async fn next_signal(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {

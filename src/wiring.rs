@@ -5,8 +5,10 @@
 //! StatsActor ◄─ AddWorker ─ SupervisorActor x workers (each: RouterActor, SessionActors, BackendConns)
 //!     ▲                        ▲                           ▲
 //! admin server ─► TopologyActor ── PrepareFill, CommitFill ┘
+//!     │                 ▲ SwitchPrimaries
+//!     ├─────────► SentinelActor ◄─ sentinels
 //!     │              ListenerActor ◄─ clients
-//!     └► MeterActor (reads the workers' counters)
+//!     └► MeterActor (reads the workers' counters) ◄─ Reports
 //! ```
 
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use actix::{Actor, Addr};
 use actix_rt::Arbiter;
 use actors::listener::{ListenerActor, StopListening};
+use actors::sentinel::SentinelActor;
 use actors::stats::{AddWorker, StatsActor};
 use actors::supervisor::{Drain, QueryRouter, SupervisorActor};
 use actors::topology::{AddRouter, TopologyActor};
@@ -23,7 +26,7 @@ use anyhow::Context as _;
 use routing::SlotTable;
 use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
-use web::{Admin, Identity, MeterActor, ServerHandle};
+use web::{Admin, Identity, MeterActor, Reports, ServerHandle};
 
 use crate::logging::LevelHandle;
 
@@ -42,6 +45,7 @@ pub(crate) struct Proxy {
     listener: Addr<ListenerActor>,
     supervisors: Vec<Addr<SupervisorActor>>,
     admin: ServerHandle,
+    reports: Reports,
     /// The workers' threads, which end with this.
     arbiters: Vec<Arbiter>,
     log: Logger,
@@ -75,22 +79,26 @@ impl Proxy {
             arbiters.push(arbiter);
             supervisors.push(supervisor);
         }
+        let settings = Arc::clone(&shared.settings);
+        let sentinels = SentinelActor::new(settings, topology.clone(), log.clone()).start();
         let AdminParts { listener, identity, level } = admin;
         let admin = Admin {
             shared: Arc::clone(&shared),
             stats,
             topology,
+            sentinels,
             meter: MeterActor::new(Arc::clone(&shared)).start(),
             identity: Arc::new(identity),
             set_log_level: Arc::new(move |to| level.set(to)),
             log: log.clone(),
         };
+        let reports = Reports::start(&admin);
         let server = web::serve(listener, admin).context("start the admin server")?;
         let admin = server.handle();
         actix_rt::spawn(server);
         let listener =
             ListenerActor::new(shared, supervisors.clone(), clients, log.clone()).start();
-        Ok(Self { listener, supervisors, admin, arbiters, log: log.clone() })
+        Ok(Self { listener, supervisors, admin, reports, arbiters, log: log.clone() })
     }
 
     /// Accepts no more clients and lets those that are there have their replies, within a
@@ -111,6 +119,7 @@ impl Proxy {
             warn!(self.log, "clients were cut off: they did not finish within shutdown_timeout";
                 "shutdown_timeout" => config::duration_text(deadline));
         }
+        drop(self.reports);
         let answered = self.admin.stop(true);
         let _ = tokio::time::timeout(ADMIN_STOP_TIMEOUT, answered).await;
         for arbiter in &self.arbiters {

@@ -180,11 +180,23 @@ fn a_wrong_command_line_exits_with_2() {
         "error: the argument '[SERVER]...' cannot be used with '--fillslots <FILE>'",
     );
     check_usage(
+        &["proxy", "a:1", "--dashboard", "d:1"],
+        "error: the argument '[SERVER]...' cannot be used with '--dashboard <ADDR>'",
+    );
+    check_usage(
+        &["proxy", "--dashboard", "d:1", "--filesystem", "store"],
+        "error: the argument '--dashboard <ADDR>' cannot be used with '--filesystem <DIR>'",
+    );
+    check_usage(
+        &["proxy", "--dashboard", "d"],
+        "error: --dashboard: `d` is not an address, write host:port: `127.0.0.1:6379`, `[::1]:6379`",
+    );
+    check_usage(
         &["proxy", "a:1", "--product_name="],
         "error: a value is required for '--product_name <NAME>' but none was supplied",
     );
     // What a later version may do is not silently accepted by this one.
-    for flag in ["--dashboard", "--zookeeper", "--etcd", "--filesystem"] {
+    for flag in ["--zookeeper", "--etcd"] {
         let expected = format!("error: unexpected argument '{flag}' found");
         check_usage(&["proxy", "a:1", flag, "x"], &expected);
     }

@@ -89,8 +89,8 @@ pub struct ForwardBatch {
 #[rtype(result = "()")]
 pub(crate) struct PutFence(pub(crate) FenceToken);
 
-/// Ends the connection. What is in flight is answered with an error; there is nothing when the
-/// slots that it served were fenced before.
+/// Ends the connection. What is in flight is answered with an error, a replica's reads go to the
+/// primary; there is nothing when the slots that it served were fenced before.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct CloseConn;
@@ -187,6 +187,13 @@ impl Handler<CloseConn> for BackendConnActor {
     fn handle(&mut self, _: CloseConn, ctx: &mut Self::Context) {
         if self.io.take().is_some() {
             self.worker.counters.backend_conns.sub(1);
+            if !self.in_flight.is_empty() {
+                warn!(self.worker.log, "backend connection given up";
+                    "backend" => %self.status.target.addr, "worker" => self.worker.index,
+                    "requests" => self.in_flight.len());
+            }
+            // These may have been executed, unlike what `fail_everything` answers.
+            self.fail_written(RequestFailure::BackendLost);
         }
         self.fail_everything();
         ctx.stop();
@@ -409,12 +416,7 @@ impl BackendConnActor {
         }
         self.worker.counters.backend_conns.sub(1);
         self.io = None;
-        let is_front_begun = self.replies.reset();
-        let (failed, dropped) = self.in_flight.fail_written(self.out.len());
-        self.out.advance(dropped);
-        for (position, run) in failed.into_iter().enumerate() {
-            self.fail_run(run, loss.to_failure(), position == 0 && is_front_begun);
-        }
+        self.fail_written(loss.to_failure());
         self.schedule_attempt(ctx);
     }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! main arbiter:  ListenerActor ── NewClient ──► SupervisorActor (one per worker)
+//!                SentinelActor ── SwitchPrimaries ──► TopologyActor ── fills ──► the routers
 //!                StatsActor ◄── QueryClients, QueryOverview ── sessions, the admin server
 //! each worker:   SessionActor ── RouteBatch ──► RouterActor ── ForwardBatch ──► BackendConnActor
 //!                     ▲                                                               │
@@ -26,6 +27,7 @@ pub mod latency;
 pub mod listener;
 pub mod probe;
 pub mod router;
+pub mod sentinel;
 pub mod session;
 pub mod stats;
 pub mod supervisor;

@@ -12,6 +12,7 @@
 //! | `RouteBatch`   | SessionActor    | split, forwarded                                      |
 //! | `RetryBatch`   | BackendConnActor| reads that a replica could not serve go to the primary|
 //! | `PrepareFill`  | TopologyActor   | slots are held; answered when they are drained        |
+//! | `CutOff`       | TopologyActor   | connections that a round waits for are closed         |
 //! | `CommitFill`   | TopologyActor   | new assignments; what waited goes on                  |
 //! | `AbortFill`    | TopologyActor   | the old assignments; what waited goes on              |
 //! | `QueryTable`   | SessionActor    | answered, for SLOTSMAPPING                            |
@@ -52,6 +53,7 @@ use crate::session::{RepliesFailed, SessionActor, StillParked};
 use crate::supervisor::Tick;
 use crate::worker::Worker;
 use backends::{Backends, Conn};
+use fill::Filling;
 use parking::{Parked, Parking, ParkingLimits, Waiting};
 use routes::{BackendIndex, RouteIndex, Routes, Way};
 use split::Split;
@@ -122,7 +124,7 @@ pub struct RouterActor {
     backends: Backends,
     parking: Parking<Arc<Addr<SessionActor>>>,
     /// The epoch of the round that holds slots now.
-    filling: Option<u64>,
+    filling: Option<Filling>,
     /// Requests of the batch at hand, by backend. Empty between batches.
     pending: Vec<Vec<ForwardRequest>>,
     /// The backends with pending requests.

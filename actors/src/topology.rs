@@ -9,40 +9,51 @@
 //! between the two phases no worker uses another assignment than the others. Only the touched slots
 //! wait. One fill of 1024 slots is one round.
 //!
-//! | message      | from                | what happens                                        |
-//! |--------------|---------------------|-----------------------------------------------------|
-//! | `AddRouter`  | wiring              | the router takes part in every later round          |
-//! | `FillSlots`  | wiring, admin server| a round, after those that came before it            |
-//! | `QuerySlots` | admin server        | the table as it is, at once                         |
-//! | `QueryFills` | admin server        | how many fills are under way or wait, at once       |
+//! | message           | from                 | what happens                                      |
+//! |-------------------|----------------------|---------------------------------------------------|
+//! | `AddRouter`       | wiring               | the router takes part in every later round        |
+//! | `FillSlots`       | wiring, admin server | a round, after those that came before it          |
+//! | `SwitchPrimaries` | SentinelActor        | the same, for the slots of primaries that are dead|
+//! | `QuerySlots`      | admin server         | the table as it is, at once                       |
+//! | `QueryFills`      | admin server         | how many fills are under way or wait, at once     |
+//!
+//! A primary that is dead may hang instead of being gone. A switch gives its requests
+//! [`SWITCH_DRAIN_TIMEOUT`] and then closes its connections (`CutOff`), so that they are answered
+//! with an error; otherwise one hung request would keep the group from its new primary until
+//! `backend_recv_timeout`.
 //!
 //! Supervision: started by wiring, lives as long as the process.
 //!
-//! Bounds: one round at a time, [`FILLS_WAITING_MAX`] wait; a round ends within `fill_timeout`.
+//! Bounds: one round at a time, [`FILLS_WAITING_MAX`] wait; a round ends within `fill_timeout`,
+//! a switch a second and the closing of connections later.
 //! Questions never wait for a round.
 //!
 //! Invariants: T-3 the routers' tables and this one are equal outside of rounds. T-4 epochs grow by
 //! one with every round, also with one that is given up.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use routing::{SlotAssignment, SlotId, SlotTable};
+use routing::{BackendAddr, SlotAssignment, SlotId, SlotTable};
 use slog::{Logger, info, warn};
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::router::RouterActor;
-use crate::router::fill::{AbortFill, CommitFill, PrepareFill};
+use crate::router::fill::{AbortFill, CommitFill, CutOff, PrepareFill};
 
 /// Fills that wait for the one under way.
 pub const FILLS_WAITING_MAX: usize = 64;
 
 /// How long a router may take to install what it has prepared.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long requests may still be in flight to a primary that has been replaced.
+pub const SWITCH_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Tells of a router, which has the table that this actor was started with.
 #[derive(Message)]
@@ -82,6 +93,24 @@ pub enum FillError {
     Stopping,
 }
 
+/// Replaces primaries that are dead or demoted, on all workers or on none. What else a slot has
+/// stays. Which slots are touched is decided when the round begins, so that a fill that came before
+/// is not undone.
+#[derive(Message)]
+#[rtype(result = "Result<Filled, FillError>")]
+pub struct SwitchPrimaries(pub Vec<PrimarySwitch>);
+
+/// The primary of a group and its successor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PrimarySwitch {
+    /// The group.
+    pub group: u32,
+    /// Which primary is replaced, wherever a slot of the group has it.
+    pub old: BackendAddr,
+    /// By which one.
+    pub new: BackendAddr,
+}
+
 /// Asks for the slot table.
 #[derive(Message)]
 #[rtype(result = "SlotTable")]
@@ -103,11 +132,19 @@ struct RoundEnded {
 struct Round {
     epoch: u64,
     changes: Arc<[(SlotId, SlotAssignment)]>,
+    /// When requests that are still in flight are cut off; `None`: never.
+    cut_off_after: Option<Duration>,
     answer: oneshot::Sender<Result<Filled, FillError>>,
 }
 
-/// A fill and who waits for it.
-type WaitingFill = (Vec<(SlotId, SlotAssignment)>, oneshot::Sender<Result<Filled, FillError>>);
+/// What a round is for.
+enum Order {
+    Fill(Vec<(SlotId, SlotAssignment)>),
+    Switch(Vec<PrimarySwitch>),
+}
+
+/// An order and who waits for it.
+type WaitingOrder = (Order, oneshot::Sender<Result<Filled, FillError>>);
 
 /// See the module.
 pub struct TopologyActor {
@@ -116,7 +153,7 @@ pub struct TopologyActor {
     epoch: u64,
     routers: Vec<Addr<RouterActor>>,
     is_filling: bool,
-    waiting: VecDeque<WaitingFill>,
+    waiting: VecDeque<WaitingOrder>,
     timeout: Duration,
     log: Logger,
 }
@@ -163,13 +200,16 @@ impl Handler<FillSlots> for TopologyActor {
     type Result = ResponseFuture<Result<Filled, FillError>>;
 
     fn handle(&mut self, fill: FillSlots, ctx: &mut Self::Context) -> Self::Result {
-        if self.waiting.len() >= FILLS_WAITING_MAX {
-            return Box::pin(std::future::ready(Err(FillError::Busy)));
-        }
-        let (answer, answered) = oneshot::channel();
-        self.waiting.push_back((fill.changes, answer));
-        self.next_round(ctx);
-        Box::pin(async move { answered.await.unwrap_or(Err(FillError::Stopping)) })
+        self.take(Order::Fill(fill.changes), ctx)
+    }
+}
+
+impl Handler<SwitchPrimaries> for TopologyActor {
+    type Result = ResponseFuture<Result<Filled, FillError>>;
+
+    fn handle(&mut self, switch: SwitchPrimaries, ctx: &mut Self::Context) -> Self::Result {
+        self.hurry(&switch.0);
+        self.take(Order::Switch(switch.0), ctx)
     }
 }
 
@@ -198,17 +238,53 @@ impl Handler<RoundEnded> for TopologyActor {
 }
 
 impl TopologyActor {
+    fn take(
+        &mut self,
+        order: Order,
+        ctx: &Context<Self>,
+    ) -> ResponseFuture<Result<Filled, FillError>> {
+        if self.waiting.len() >= FILLS_WAITING_MAX {
+            return Box::pin(std::future::ready(Err(FillError::Busy)));
+        }
+        let (answer, answered) = oneshot::channel();
+        self.waiting.push_back((order, answer));
+        self.next_round(ctx);
+        Box::pin(async move { answered.await.unwrap_or(Err(FillError::Stopping)) })
+    }
+
+    /// A round under way may wait for the very primaries that are to be replaced: it does not wait
+    /// longer for them than a switch would.
+    fn hurry(&self, switches: &[PrimarySwitch]) {
+        if !self.is_filling {
+            return;
+        }
+        let only = switches.iter().map(|switch| switch.old.clone()).collect();
+        let cut = CutOff { epoch: self.epoch, only: Some(only) };
+        let routers = self.routers.clone();
+        actix_rt::spawn(async move {
+            tokio::time::sleep(SWITCH_DRAIN_TIMEOUT).await;
+            // INVARIANT F-2: a round that has ended by now is not touched.
+            ask_all(&routers, cut).await;
+        });
+    }
+
     /// Begins the next round, if none is under way.
     fn next_round(&mut self, ctx: &Context<Self>) {
         if self.is_filling {
             return;
         }
-        let Some((changes, answer)) = self.waiting.pop_front() else {
+        let Some((order, answer)) = self.waiting.pop_front() else {
             return;
         };
         self.is_filling = true;
         self.epoch += 1;
-        let round = Round { epoch: self.epoch, changes: changes.into(), answer };
+        let (changes, cut_off_after) = match order {
+            Order::Fill(changes) => (changes, None),
+            Order::Switch(switches) => {
+                (switched(&self.table, &switches), Some(SWITCH_DRAIN_TIMEOUT))
+            }
+        };
+        let round = Round { epoch: self.epoch, changes: changes.into(), cut_off_after, answer };
         let (me, routers, timeout) = (ctx.address(), self.routers.clone(), self.timeout);
         actix_rt::spawn(async move {
             let result = run_round(&routers, &round, timeout).await;
@@ -226,8 +302,16 @@ async fn run_round(
     let epoch = round.epoch;
     let slots: Arc<[SlotId]> = round.changes.iter().map(|(slot, _)| *slot).collect();
     let started = Instant::now();
-    let prepared = ask_all(routers, PrepareFill { epoch, slots });
-    if tokio::time::timeout(timeout, prepared).await.is_err() {
+    let mut prepared = pin!(ask_all(routers, PrepareFill { epoch, slots }));
+    let mut is_prepared = false;
+    if let Some(limit) = round.cut_off_after {
+        is_prepared = tokio::time::timeout(limit, prepared.as_mut()).await.is_ok();
+        if !is_prepared {
+            let cut = ask_all(routers, CutOff { epoch, only: None });
+            let _ = tokio::time::timeout(COMMIT_TIMEOUT, cut).await;
+        }
+    }
+    if !is_prepared && tokio::time::timeout(timeout, prepared).await.is_err() {
         let aborted = ask_all(routers, AbortFill { epoch });
         let _ = tokio::time::timeout(COMMIT_TIMEOUT, aborted).await;
         return Err(FillError::Deadline(timeout));
@@ -237,6 +321,19 @@ async fn run_round(
     let committed = ask_all(routers, CommitFill { epoch, changes: Arc::clone(&round.changes) });
     let _ = tokio::time::timeout(COMMIT_TIMEOUT, committed).await;
     Ok(Filled { epoch, held: started.elapsed() })
+}
+
+/// The slots that a switch of primaries touches, with what becomes of them.
+fn switched(table: &SlotTable, switches: &[PrimarySwitch]) -> Vec<(SlotId, SlotAssignment)> {
+    let changed = table.assignments().filter_map(|(slot, assignment)| {
+        let old = assignment.primary.as_ref()?;
+        let mut of_slot = switches.iter().filter(|switch| switch.group == assignment.group);
+        let new = of_slot.find(|switch| switch.old == *old)?.new.clone();
+        let switched =
+            SlotAssignment { primary: Some(new), is_switched: true, ..assignment.clone() };
+        Some((slot, switched))
+    });
+    changed.collect()
 }
 
 /// Sends an order to every router at the same time and waits for all answers.
@@ -252,3 +349,6 @@ where
         let _ = answer.await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,10 @@ pub(crate) fn check_bindable(text: &str) -> Result<&str, AddrError> {
 }
 
 /// Accepts an address one can connect to.
-pub(crate) fn check_connectable(text: &str) -> Result<&str, AddrError> {
+///
+/// # Errors
+/// When the text is no address, or has port 0.
+pub fn check_connectable(text: &str) -> Result<&str, AddrError> {
     match port(text)? {
         0 => Err(AddrError::PortZero { text: text.to_owned() }),
         _ => Ok(text),

@@ -16,6 +16,7 @@ mod choices;
 mod error;
 pub mod fill_slots;
 mod loader;
+mod reports;
 mod secret;
 mod settings;
 mod show;
@@ -23,7 +24,7 @@ mod units;
 mod validate;
 mod value;
 
-pub use addr::AddrError;
+pub use addr::{AddrError, check_connectable};
 pub use backend_url::{BackendUrl, BackendUrlError};
 pub use choices::{Compat, LogFormat, LogLevel, ProtoType};
 pub use error::{ConfigError, Origin, Problem};

@@ -151,6 +151,9 @@ settings! {
     open_files_min: Count = 0;
     /// Time that running requests get to finish when the proxy stops. 0: none.
     shutdown_timeout: Period = Duration::from_secs(10);
+    /// Pause between two tries to have a dashboard bring the proxy online (`--dashboard`, 10 tries;
+    /// `--filesystem`, 30 tries).
+    dashboard_retry_delay: Period = Duration::from_secs(3);
     /// File that holds the process id while the proxy runs. Empty: none.
     pidfile: FilePath = None;
 
@@ -243,6 +246,31 @@ settings! {
     /// As `backend_primary_parallel`, for replicas.
     backend_replica_parallel: Count = 1;
 
+    ["Reports of its figures that the proxy sends", Full]
+
+    /// URL to post the figures to as JSON, `http://host:port/path`. Empty: none are posted.
+    metrics_report_server: Text = String::new();
+    /// Period of that report, 1s at least.
+    metrics_report_period: Period = Duration::from_secs(1);
+    /// URL of an InfluxDB (API of version 1) to write the figures to, `http://host:8086`. Every
+    /// figure but `rusage_cpu` is an integer, also `runtime_gc_total_pausems`, a text in Codis.
+    /// Empty: none are written.
+    metrics_report_influxdb_server: Text = String::new();
+    /// Period of that report, 1s at least.
+    metrics_report_influxdb_period: Period = Duration::from_secs(1);
+    /// User for that InfluxDB. Empty: neither user nor password are sent.
+    metrics_report_influxdb_username: Text = String::new();
+    /// Password for that InfluxDB.
+    metrics_report_influxdb_password: Secret = Secret::default();
+    /// Database of that InfluxDB; needed with a server.
+    metrics_report_influxdb_database: Text = String::new();
+    /// Address of a StatsD to send the figures to as gauges, `host:port`. Empty: none are sent.
+    metrics_report_statsd_server: Text = String::new();
+    /// Period of that report, 1s at least.
+    metrics_report_statsd_period: Period = Duration::from_secs(1);
+    /// What the names of those gauges begin with, without the dot after it. Empty: nothing.
+    metrics_report_statsd_prefix: Text = String::new();
+
     ["Read for the sake of Codis files, without effect: Keyway sizes buffers by need", Silent]
 
     /// Ballast for the garbage collector of Codis; Keyway has none.
@@ -268,26 +296,6 @@ settings! {
     jodis_timeout: Period = Duration::from_secs(20);
     /// Whether to register under the path of Codis 2.
     jodis_compatible: Switch = false;
-    /// URL to post the figures of the proxy to, as JSON.
-    metrics_report_server: Text = String::new();
-    /// Period of that report.
-    metrics_report_period: Period = Duration::from_secs(1);
-    /// URL of an InfluxDB to write the figures to.
-    metrics_report_influxdb_server: Text = String::new();
-    /// Period of that report.
-    metrics_report_influxdb_period: Period = Duration::from_secs(1);
-    /// User for that InfluxDB.
-    metrics_report_influxdb_username: Text = String::new();
-    /// Password for that InfluxDB.
-    metrics_report_influxdb_password: Secret = Secret::default();
-    /// Database of that InfluxDB.
-    metrics_report_influxdb_database: Text = String::new();
-    /// Address of a StatsD to send the figures to.
-    metrics_report_statsd_server: Text = String::new();
-    /// Period of that report.
-    metrics_report_statsd_period: Period = Duration::from_secs(1);
-    /// Prefix of the names of those figures.
-    metrics_report_statsd_prefix: Text = String::new();
 }
 
 /// The setting called `name`.

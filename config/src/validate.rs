@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::addr;
 use crate::choices::ProtoType;
+use crate::reports;
 use crate::settings::Config;
 use crate::units::{duration_text, size_text};
 
@@ -44,7 +45,12 @@ pub(crate) struct Finding {
 }
 
 impl Findings {
-    fn require(&mut self, is_met: bool, key: &'static str, rule: impl FnOnce() -> String) {
+    pub(crate) fn require(
+        &mut self,
+        is_met: bool,
+        key: &'static str,
+        rule: impl FnOnce() -> String,
+    ) {
         if !is_met {
             self.errors.push(Finding { key, other: None, text: format!("`{key}` {}", rule()) });
         }
@@ -61,7 +67,12 @@ impl Findings {
         }
     }
 
-    fn warn_if(&mut self, is_odd: bool, key: &'static str, what: impl FnOnce() -> String) {
+    pub(crate) fn warn_if(
+        &mut self,
+        is_odd: bool,
+        key: &'static str,
+        what: impl FnOnce() -> String,
+    ) {
         if is_odd {
             self.warnings.push(Finding { key, other: None, text: format!("`{key}` {}", what()) });
         }
@@ -76,6 +87,7 @@ pub(crate) fn check(config: &mut Config) -> Findings {
     check_process(config, &mut findings);
     check_sessions(config, &mut findings);
     check_backends(config, &mut findings);
+    reports::check(config, &mut findings);
     findings
 }
 
@@ -140,6 +152,10 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
 fn check_process(config: &Config, findings: &mut Findings) {
     findings.require(config.workers <= WORKERS_MAX, "workers", || {
         format!("must be at most {WORKERS_MAX}")
+    });
+    let delay = config.dashboard_retry_delay;
+    findings.require(delay >= Duration::from_millis(1), "dashboard_retry_delay", || {
+        "must be at least 1ms".to_owned()
     });
     let room = config.proxy_max_offheap_size;
     findings.require(room >= ROOM_BYTES_MIN, "proxy_max_offheap_size", || {

@@ -3,11 +3,13 @@
 //! * [`wait`]: deadlines, and the one place that polls: [`wait_until`].
 //! * [`process`]: a child process that never outlives its test.
 //! * [`redis_server`]: a real `redis-server` on a free port with its own folder.
+//! * [`sentinel`]: a real Redis Sentinel.
 //! * [`proxy`]: the built `keyway`, its log, and the checks at its end.
 //! * [`raw_client`]: a TCP client that sends any bytes and reads replies unparsed.
 //! * [`admin`]: a dashboard's side of the admin API.
 //! * [`browser`]: a headless Chromium.
 //! * [`groups`]: two groups of servers with a proxy before them, as most tests want them.
+//! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
 //! * [`log`], [`ports`], [`reply`]: what those are made of.
 //!
 //! The tests stand in `tests/`; each owns its servers, so all of them may run at once. A fixture
@@ -20,6 +22,7 @@
 pub mod admin;
 pub mod browser;
 pub mod groups;
+pub mod http_receiver;
 pub mod log;
 pub mod ports;
 pub mod process;
@@ -27,6 +30,7 @@ pub mod proxy;
 pub mod raw_client;
 pub mod redis_server;
 pub mod reply;
+pub mod sentinel;
 pub mod wait;
 
 pub use admin::AdminClient;
@@ -35,4 +39,5 @@ pub use groups::TwoGroups;
 pub use proxy::KeywayProxy;
 pub use raw_client::RawClient;
 pub use redis_server::RedisServer;
+pub use sentinel::Sentinel;
 pub use wait::{DEADLINE, Deadline, wait_until};

@@ -203,7 +203,15 @@ impl KeywayProxy {
     /// # Panics
     /// When it has not at the deadline.
     pub fn wait_logged(&self, message: &str) {
-        wait_until(&format!("the proxy logs `{message}`"), DEADLINE, || {
+        self.wait_logged_within(message, DEADLINE);
+    }
+
+    /// The same with another deadline.
+    ///
+    /// # Panics
+    /// When it has not at the deadline.
+    pub fn wait_logged_within(&self, message: &str, deadline: Duration) {
+        wait_until(&format!("the proxy logs `{message}`"), deadline, || {
             let lines = self.log.lines();
             let is_there = lines.iter().any(|line| line.field("msg") == Some(message));
             if is_there { Ok(()) } else { Err("no such line") }

@@ -185,9 +185,14 @@ impl RedisServer {
     }
 }
 
+/// The program of a server.
+pub(crate) fn program() -> String {
+    std::env::var("KEYWAY_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into())
+}
+
 /// Starts a server process and waits until it answers; `None` when another had the port first.
 fn launch(options: &RedisOptions, dir: &TempDir, port: u16) -> Option<Process> {
-    let program = std::env::var("KEYWAY_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
+    let program = program();
     let log_path = dir.path().join("redis.log");
     let log = File::create(&log_path).unwrap_or_else(|error| panic!("make a log: {error}"));
     let mut command = Command::new(&program);

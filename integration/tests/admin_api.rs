@@ -131,7 +131,6 @@ fn the_overview_has_every_part_and_no_secret() {
         .config("product_auth = \"secret1\"\nsession_auth = \"secret2\"")
         .config("metrics_report_influxdb_password = \"secret3\"")
         .config("admin_read_token = \"secret4\"\nsession_recv_timeout = 90")
-        .allow_log("metrics_report_influxdb_password")
         .start();
     let mut admin = AdminClient::connect(proxy.admin_addr(), "secret1");
     let bearer = ["Authorization: Bearer secret4"];

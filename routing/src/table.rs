@@ -24,6 +24,9 @@ pub struct SlotAssignment {
     pub is_locked: bool,
     /// How a dashboard wants keys of the slot moved, in its own numbers; told back to it.
     pub forward_method: u8,
+    /// Sentinels chose the primary after the slot was filled. Whoever fills the slot next knows of
+    /// it, so a fill ends this.
+    pub is_switched: bool,
 }
 
 impl SlotAssignment {

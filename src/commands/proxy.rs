@@ -5,6 +5,7 @@
 use config::Loaded;
 use slog::{Logger, warn};
 
+use crate::auto_online::Source;
 use crate::cli::ProxyArgs;
 use crate::logging::Log;
 use crate::output::Failure;
@@ -15,6 +16,7 @@ use crate::{limits, logging, proxy, settings, slots};
 pub(crate) fn run(args: &ProxyArgs) -> Result<(), Failure> {
     let Loaded { config, warnings } = settings::load(args)?;
     let slots = slots::load(args, &config)?;
+    let dashboard = Source::of(args)?;
     // Declared before what logs, hence dropped after it: the last lines are still written.
     let Log { logger: log, level, _guard } = logging::start(&config)?;
     for warning in &warnings {
@@ -23,7 +25,7 @@ pub(crate) fn run(args: &ProxyArgs) -> Result<(), Failure> {
     notify_of_ignored_flags(args, &log);
     limits::raise_open_files(&config, &log)?;
     let _pidfile = config.pidfile.as_deref().map(PidFile::create).transpose()?;
-    Ok(proxy::run(config, slots, log, level)?)
+    Ok(proxy::run(config, slots, dashboard, log, level)?)
 }
 
 fn notify_of_ignored_flags(args: &ProxyArgs, log: &Logger) {

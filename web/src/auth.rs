@@ -31,7 +31,15 @@ const XAUTH_BYTES: usize = 16;
 pub fn proxy_xauth(product_name: &str, product_auth: &Secret, token: &str) -> Secret {
     // An empty password keeps its brackets.
     let product_auth = product_auth.expose();
-    let text = format!("Codis-XAuth-[{product_name}]-[{product_auth}]-[{token}]");
+    xauth(&format!("Codis-XAuth-[{product_name}]-[{product_auth}]-[{token}]"))
+}
+
+/// The xauth of the callers of a dashboard, which proves nothing but the product's name.
+pub(crate) fn dashboard_xauth(product_name: &str) -> Secret {
+    xauth(&format!("Codis-XAuth-[{product_name}]"))
+}
+
+fn xauth(text: &str) -> Secret {
     let digest = Sha256::digest(text.as_bytes());
     Secret::new(hex(digest.iter().take(XAUTH_BYTES)))
 }

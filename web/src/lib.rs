@@ -16,6 +16,9 @@
 //! | `metrics.rs`   | the numbers for Prometheus                                               |
 //! | `meter.rs`     | the actor that counts them                                               |
 //! | `slots.rs`     | the form of slots, both ways                                             |
+//! | `push.rs`      | the reports that the proxy sends                                         |
+//! | `dashboard.rs` | how a dashboard is asked to bring the proxy online                       |
+//! | `http.rs`      | the client for both                                                      |
 //! | `reply.rs`     | the forms of answers                                                     |
 //! | `security.rs`  | who may do what                                                          |
 //!
@@ -28,6 +31,8 @@
 mod addresses;
 mod auth;
 mod backends;
+mod dashboard;
+mod http;
 mod live;
 mod meter;
 mod metrics;
@@ -35,6 +40,7 @@ mod model;
 mod orders;
 mod page;
 mod pages;
+mod push;
 mod reply;
 mod security;
 mod slots;
@@ -50,6 +56,7 @@ use actix::Addr;
 use actix_web::dev::Server;
 use actix_web::middleware::{Compress, NormalizePath};
 use actix_web::{App, HttpServer, guard, web};
+use actors::sentinel::SentinelActor;
 use actors::stats::StatsActor;
 use actors::topology::TopologyActor;
 use actors::worker::Shared;
@@ -59,9 +66,11 @@ use slog::Logger;
 pub use actix_web::dev::ServerHandle;
 pub use addresses::AddressError;
 pub use auth::proxy_xauth as xauth;
+pub use dashboard::{DashboardError, bring_online, stored_dashboard};
 pub use meter::MeterActor;
 pub use metrics::describe as describe_metrics;
 pub use model::{Identity, Model};
+pub use push::Reports;
 pub use slots::{SlotsError, changes as slot_changes};
 
 /// The most connections at a time; further ones wait in the backlog.
@@ -92,6 +101,8 @@ pub struct Admin {
     pub stats: Addr<StatsActor>,
     /// Owns the slot table.
     pub topology: Addr<TopologyActor>,
+    /// Follows the sentinels.
+    pub sentinels: Addr<SentinelActor>,
     /// Counts since the last reset.
     pub meter: Addr<MeterActor>,
     /// Who this proxy is, and what its callers must show.

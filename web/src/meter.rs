@@ -31,7 +31,7 @@ use crate::usage::Usage;
 /// Rates are over this time.
 const SAMPLE_PERIOD: Duration = Duration::from_secs(1);
 
-/// Asks what the proxy does.
+/// Asks what the proxy does. The sentinels are known elsewhere.
 #[derive(Message)]
 #[rtype(result = "Stats")]
 pub(crate) struct QueryStats {
@@ -170,7 +170,7 @@ impl MeterActor {
         Stats {
             online: lifecycle.is_online(),
             closed: lifecycle.is_closed(),
-            sentinels: Sentinels {},
+            sentinels: Sentinels::default(),
             ops: Ops {
                 total: since(counts.requests, self.baseline.requests),
                 fails: since(counts.fails, self.baseline.fails),

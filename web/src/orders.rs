@@ -11,8 +11,11 @@ use std::time::Duration;
 
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, web};
+use actors::sentinel::{RewatchSentinels, SENTINELS_MAX, WatchSentinels};
 use actors::topology::FillSlots;
 use config::LogLevel;
+use routing::{BackendAddr, RoutingError};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use slog::info;
 use tokio::time::timeout;
@@ -95,20 +98,19 @@ pub(crate) async fn fill_slots(request: HttpRequest, admin: AdminData, body: Pay
     filled.map(|_| reply::ok()).map_err(refused)
 }
 
-/// `PUT sentinels`: none, in this version.
+/// `PUT sentinels`: names the sentinels to follow.
 pub(crate) async fn set_sentinels(request: HttpRequest, admin: AdminData, body: Payload) -> Answer {
     accept(&request, &admin, "sentinels")?;
     let body = read(&request, body).await?;
-    if sentinels(&body)?.is_empty() {
-        Ok(reply::ok())
-    } else {
-        Err(Refusal::new("sentinels are not supported by this version yet"))
-    }
+    let order = WatchSentinels { servers: sentinels(&body)? };
+    admin.sentinels.send(order).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)?;
+    Ok(reply::ok())
 }
 
-/// `PUT sentinels/{xauth}/rewatch`: there is none to watch.
+/// `PUT sentinels/{xauth}/rewatch`: begins the watch of the same sentinels again.
 pub(crate) async fn rewatch_sentinels(request: HttpRequest, admin: AdminData) -> Answer {
     accept(&request, &admin, "sentinels/rewatch")?;
+    admin.sentinels.send(RewatchSentinels).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)?;
     Ok(reply::ok())
 }
 
@@ -139,15 +141,30 @@ async fn read(request: &HttpRequest, body: Payload) -> Result<Bytes, Refusal> {
     }
 }
 
+/// What an order about sentinels has. What is not known, of a later version perhaps, is ignored.
+#[derive(Deserialize)]
+struct SentinelsForm {
+    #[serde(default)]
+    servers: Vec<String>,
+    /// The dashboard's note to itself; only its type matters here.
+    #[serde(default, rename = "out_of_sync")]
+    _out_of_sync: bool,
+}
+
 /// The servers that an order names.
-fn sentinels(body: &[u8]) -> Result<Vec<String>, Refusal> {
+fn sentinels(body: &[u8]) -> Result<Vec<BackendAddr>, Refusal> {
     let wrong = |error: serde_json::Error| Refusal::new(format!("body: {error}"));
+    // Keys count in either case, as Codis reads them. A map first: a struct may be an array.
     let order: Map<String, Value> = serde_json::from_slice(body).map_err(wrong)?;
-    let servers = order.into_iter().find(|(key, _)| key.eq_ignore_ascii_case("servers"));
-    match servers {
-        Some((_, servers)) => serde_json::from_value(servers).map_err(wrong),
-        None => Ok(Vec::new()),
+    let order = order.into_iter().map(|(key, value)| (key.to_ascii_lowercase(), value)).collect();
+    let form: SentinelsForm = serde_json::from_value(Value::Object(order)).map_err(wrong)?;
+    if form.servers.len() > SENTINELS_MAX {
+        return Err(Refusal::new(format!("body: more than {SENTINELS_MAX} sentinels")));
     }
+    let parsed = form.servers.iter().map(|text| text.parse());
+    parsed
+        .collect::<Result<_, RoutingError>>()
+        .map_err(|error| Refusal::new(format!("body: {error}")))
 }
 
 fn refused(error: impl std::fmt::Display) -> Refusal {
@@ -161,12 +178,13 @@ mod tests {
     fn check(body: &str, expected: Option<&[&str]>) {
         let servers = sentinels(body.as_bytes()).ok();
         let servers: Option<Vec<&str>> =
-            servers.as_ref().map(|servers| servers.iter().map(String::as_str).collect());
+            servers.as_ref().map(|servers| servers.iter().map(BackendAddr::as_str).collect());
         assert_eq!(servers.as_deref(), expected, "{body}");
     }
 
     #[test]
     fn an_order_of_sentinels_may_name_none() {
+        check("{}", Some(&[]));
         check(r#"{"out_of_sync":false}"#, Some(&[]));
         check(r#"{"servers":[],"out_of_sync":true}"#, Some(&[]));
         check(r#"{"Servers":["h:1"]}"#, Some(&["h:1"]));
@@ -177,5 +195,11 @@ mod tests {
         for body in ["", "null", "[]", "{", r#"{"servers":"h:1"}"#, r#"{"servers":[1]}"#, "{} x"] {
             check(body, None);
         }
+        for body in [r#"{"servers":["h"]}"#, r#"{"servers":null}"#, r#"{"out_of_sync":1}"#] {
+            check(body, None);
+        }
+        let many = |count: usize| serde_json::json!({"servers": vec!["h:1"; count]}).to_string();
+        assert!(sentinels(many(SENTINELS_MAX).as_bytes()).is_ok());
+        assert!(sentinels(many(SENTINELS_MAX + 1).as_bytes()).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use actors::sentinel::QuerySentinels;
 use actors::stats::QueryOverview;
 use actors::topology::QuerySlots;
 use routing::SlotTable;
@@ -11,15 +12,15 @@ use crate::live::Live;
 use crate::meter::QueryStats;
 use crate::reply::{self, Answer, Refusal};
 use crate::security::{check_xauth, may_read, unauthorized};
-use crate::stats::{Flags, Overview, Stats};
+use crate::stats::{Flags, Overview, Sentinels, Stats};
 use crate::view::View;
 use crate::{ACTOR_TIMEOUT, Admin, slots as forms};
 
 /// The proxy's version as Codis' programs show it.
-const VERSION: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"));
+pub(crate) const VERSION: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"));
 
 /// What the program was built for.
-const COMPILED: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"), ", rust");
+pub(crate) const COMPILED: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"), ", rust");
 
 type AdminData = web::Data<Admin>;
 
@@ -94,7 +95,7 @@ pub(crate) async fn overview(request: HttpRequest, admin: AdminData) -> Answer {
         config: admin.shared.settings.config.to_public_json(),
         model: &admin.identity.model,
         stats: current_stats(&admin, Flags::FULL).await?,
-        slots: forms::report(&table, admin.shared.settings.is_primary_only),
+        slots: Some(forms::report(&table, admin.shared.settings.is_primary_only)),
     }))
 }
 
@@ -159,8 +160,14 @@ async fn slot_table(admin: &Admin) -> Result<SlotTable, Refusal> {
     admin.topology.send(QuerySlots).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)
 }
 
-async fn current_stats(admin: &Admin, flags: Flags) -> Result<Stats, Refusal> {
-    admin.meter.send(QueryStats { flags }).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)
+/// What the proxy does, as far as the flags ask for it.
+pub(crate) async fn current_stats(admin: &Admin, flags: Flags) -> Result<Stats, Refusal> {
+    let (stats, report) = tokio::join!(
+        admin.meter.send(QueryStats { flags }).timeout(ACTOR_TIMEOUT),
+        admin.sentinels.send(QuerySentinels).timeout(ACTOR_TIMEOUT),
+    );
+    let sentinels = Sentinels::of(&report.map_err(no_answer)?);
+    Ok(Stats { sentinels, ..stats.map_err(no_answer)? })
 }
 
 /// The actor did not answer in time.

@@ -142,6 +142,7 @@ fn change(form: &SlotForm) -> Result<(SlotId, SlotAssignment), SlotsError> {
         replica_groups,
         is_locked: form.locked,
         forward_method: form.forward_method,
+        is_switched: false,
     };
     Ok((slot, assignment))
 }

@@ -4,6 +4,9 @@
 //! or a number where a text belongs makes a dashboard mark the proxy as faulty. Only `cpu` and
 //! `cpu_fraction` are fractions. What Keyway has no counterpart of (a garbage collector) is 0.
 
+use std::collections::BTreeMap;
+
+use actors::sentinel::SentinelReport;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -18,6 +21,9 @@ pub(crate) struct Flags(pub(crate) i64);
 impl Flags {
     /// Everything.
     pub(crate) const FULL: Self = Self(0xFFFF_FFFF);
+
+    /// The numbers of memory and threads, beside those that are always there.
+    pub(crate) const RUNTIME: Self = Self(4);
 
     /// Numbers per command.
     pub(crate) fn has_commands(self) -> bool {
@@ -44,9 +50,31 @@ pub(crate) struct Stats {
     pub(crate) runtime: Option<Runtime>,
 }
 
-/// The sentinels that are watched: always an object, here without content.
+/// The sentinels that are watched: always an object, without content when there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Sentinels {}
+pub(crate) struct Sentinels {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    servers: Vec<String>,
+    /// By the id of the group, as a text.
+    #[serde(rename = "masters", skip_serializing_if = "BTreeMap::is_empty")]
+    primaries: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    switched: bool,
+}
+
+impl Sentinels {
+    /// A report in this form.
+    pub(crate) fn of(report: &SentinelReport) -> Self {
+        let primaries = report.primaries.iter();
+        Self {
+            servers: report.servers.iter().map(ToString::to_string).collect(),
+            primaries: primaries
+                .map(|(group, addr)| (group.to_string(), addr.to_string()))
+                .collect(),
+            switched: report.is_switched,
+        }
+    }
+}
 
 /// Requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -104,11 +132,11 @@ pub(crate) struct BackendPolicy {
 pub(crate) struct Runtime {
     general: RuntimeMemory,
     heap: RuntimeHeap,
-    gc: RuntimeCollector,
-    num_procs: u64,
-    num_goroutines: u64,
-    num_cgo_call: u64,
-    mem_offheap: u64,
+    pub(crate) gc: RuntimeCollector,
+    pub(crate) num_procs: u64,
+    pub(crate) num_goroutines: u64,
+    pub(crate) num_cgo_call: u64,
+    pub(crate) mem_offheap: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -130,10 +158,10 @@ struct RuntimeHeap {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-struct RuntimeCollector {
-    num: u64,
+pub(crate) struct RuntimeCollector {
+    pub(crate) num: u64,
     cpu_fraction: f64,
-    total_pausems: u64,
+    pub(crate) total_pausems: u64,
 }
 
 impl Runtime {
@@ -161,7 +189,8 @@ pub(crate) struct Overview<'a> {
     pub(crate) config: Map<String, Value>,
     pub(crate) model: &'a Model,
     pub(crate) stats: Stats,
-    pub(crate) slots: Vec<SlotReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) slots: Option<Vec<SlotReport>>,
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ pub(crate) enum ConnectFailure {
     Refused { command: &'static str, reply: String },
     #[error("does not speak the redis protocol: {0}")]
     Garbled(#[from] resp::ReplyError),
-    #[error("sent more than {HANDSHAKE_BYTES_MAX} bytes during the handshake")]
-    Flood,
+    #[error("sent more than {0} bytes as one answer")]
+    Flood(usize),
 }
 
 /// A connection that is ready for requests.
@@ -61,7 +61,7 @@ async fn handshake(
 ) -> Result<Connected, ConnectFailure> {
     let io = TcpStream::connect((target.addr.host(), target.addr.port())).await?;
     crate::worker::tune_socket(&io, keepalive)?;
-    let mut conversation = Conversation { io, unread: Vec::new() };
+    let mut conversation = Conversation::new(io);
     conversation.authenticate(credentials).await?;
     if target.database > 0 {
         let database = target.database.to_string();
@@ -77,15 +77,22 @@ async fn handshake(
     Ok(Connected { io: conversation.io, is_stale })
 }
 
-/// Questions and answers, one at a time. Also used to look at a backend at start.
+/// Questions and answers, one at a time. Also used to look at a backend at start, and with
+/// sentinels.
 pub(crate) struct Conversation {
     io: TcpStream,
     unread: Vec<u8>,
+    /// An answer is no larger.
+    bytes_max: usize,
 }
 
 impl Conversation {
     pub(crate) fn new(io: TcpStream) -> Self {
-        Self { io, unread: Vec::new() }
+        Self::with_limit(io, HANDSHAKE_BYTES_MAX)
+    }
+
+    pub(crate) fn with_limit(io: TcpStream, bytes_max: usize) -> Self {
+        Self { io, unread: Vec::new(), bytes_max }
     }
 
     pub(crate) async fn authenticate(
@@ -106,13 +113,18 @@ impl Conversation {
         let mut bytes = Vec::new();
         resp::encode::request(&mut bytes, request);
         self.io.write_all(&bytes).await?;
+        self.hear().await
+    }
+
+    /// Waits for the next thing that the other side says, asked or not.
+    pub(crate) async fn hear(&mut self) -> Result<Value, ConnectFailure> {
         loop {
             if let Some((value, len)) = Value::decode(&self.unread)? {
                 self.unread.drain(..len);
                 return Ok(value);
             }
-            if self.unread.len() > HANDSHAKE_BYTES_MAX {
-                return Err(ConnectFailure::Flood);
+            if self.unread.len() > self.bytes_max {
+                return Err(ConnectFailure::Flood(self.bytes_max));
             }
             if self.io.read_buf(&mut self.unread).await? == 0 {
                 return Err(ConnectFailure::Closed);

@@ -13,6 +13,16 @@ use crate::router::RetryBatch;
 use crate::session::{RepliesFailed, SessionActor};
 
 impl BackendConnActor {
+    /// Answers what was written, at least in part, to a connection that is gone.
+    pub(super) fn fail_written(&mut self, failure: RequestFailure) {
+        let is_front_begun = self.replies.reset();
+        let (failed, dropped) = self.in_flight.fail_written(self.out.len());
+        self.out.advance(dropped);
+        for (position, run) in failed.into_iter().enumerate() {
+            self.fail_run(run, failure, position == 0 && is_front_begun);
+        }
+    }
+
     /// Answers all that was not written, and all that waits: the backend is down.
     pub(super) fn fail_everything(&mut self) {
         self.out.clear();

@@ -109,6 +109,23 @@ impl Backends {
         }
     }
 
+    /// Closes the connections of some backends, which they may keep needing: the next request opens
+    /// new ones. With `only`, those at these addresses.
+    #[expect(clippy::disallowed_methods, reason = "BOUND: one order per connection")]
+    pub(super) fn cut_off(
+        &mut self,
+        backends: &HashSet<BackendIndex>,
+        only: Option<&[BackendAddr]>,
+    ) {
+        for backend in backends {
+            let entry = self.list.get_mut(backend.0).and_then(Option::as_mut);
+            let entry = entry.filter(|entry| only.is_none_or(|only| only.contains(&entry.addr)));
+            for conn in entry.into_iter().flat_map(|entry| entry.conns.drain(..)).flatten() {
+                conn.addr.do_send(CloseConn);
+            }
+        }
+    }
+
     /// Closes the connections of every backend that is not among `needed`, and frees its place.
     #[expect(clippy::disallowed_methods, reason = "BOUND: one order per connection")]
     pub(super) fn retain(&mut self, needed: &HashSet<BackendIndex>) {

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Between the two phases no request of the touched slots is in flight on this worker and none is
-//! sent; when every worker is there, the change is safe for all of them.
+//! sent; when every worker is there, the change is safe for all of them. A round whose old primary is
+//! known to be dead does not wait for it: `CutOff` answers what is in flight, so the fence falls.
 //!
 //! Invariants: F-1 a `PrepareFill` is answered only when every request that was forwarded for the
 //! touched slots has its reply or its error. F-2 orders of an older epoch than the current round's
@@ -18,12 +19,19 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use routing::{SlotAssignment, SlotId};
+use routing::{BackendAddr, SlotAssignment, SlotId};
 use slog::{debug, error};
 
 use super::RouterActor;
 use super::routes::{BackendIndex, Way};
 use crate::backend_conn::fence::FenceToken;
+
+/// The round under way.
+pub(super) struct Filling {
+    epoch: u64,
+    /// Where requests of its slots may be in flight.
+    backends: HashSet<BackendIndex>,
+}
 
 /// Holds slots: their requests wait. Answered when none of them is in flight any more.
 #[derive(Clone, Message)]
@@ -45,6 +53,17 @@ pub struct CommitFill {
     pub changes: Arc<[(SlotId, SlotAssignment)]>,
 }
 
+/// Closes the connections that a round waits for: what is in flight there is answered with an
+/// error, and reads of a replica wait with the others.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct CutOff {
+    /// The round.
+    pub epoch: u64,
+    /// Only those to these backends; `None`: all.
+    pub only: Option<Arc<[BackendAddr]>>,
+}
+
 /// Gives a round up: the requests go the old way.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
@@ -64,12 +83,12 @@ impl Handler<PrepareFill> for RouterActor {
             if self.filling.take().is_some() {
                 self.install();
             }
-            self.filling = Some(prepare.epoch);
             let backends = self.backends_of(&prepare.slots);
             for slot in prepare.slots.iter() {
                 self.routes.hold(*slot);
             }
             self.backends.put_fence(&backends, &token);
+            self.filling = Some(Filling { epoch: prepare.epoch, backends });
         }
         // INVARIANT F-1: the fence falls when no connection holds a token any more.
         drop(token);
@@ -84,7 +103,7 @@ impl Handler<CommitFill> for RouterActor {
 
     fn handle(&mut self, commit: CommitFill, _ctx: &mut Self::Context) {
         // INVARIANT F-2.
-        if self.filling != Some(commit.epoch) {
+        if !self.is_filling(commit.epoch) {
             debug!(self.worker.log, "late commit ignored"; "epoch" => commit.epoch);
             return;
         }
@@ -96,11 +115,22 @@ impl Handler<CommitFill> for RouterActor {
     }
 }
 
+impl Handler<CutOff> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, cut: CutOff, _ctx: &mut Self::Context) {
+        // INVARIANT F-2.
+        if let Some(filling) = self.filling.as_ref().filter(|round| round.epoch == cut.epoch) {
+            self.backends.cut_off(&filling.backends, cut.only.as_deref());
+        }
+    }
+}
+
 impl Handler<AbortFill> for RouterActor {
     type Result = ();
 
     fn handle(&mut self, abort: AbortFill, _ctx: &mut Self::Context) {
-        if self.filling == Some(abort.epoch) {
+        if self.is_filling(abort.epoch) {
             self.filling = None;
             self.install();
         }
@@ -108,6 +138,10 @@ impl Handler<AbortFill> for RouterActor {
 }
 
 impl RouterActor {
+    fn is_filling(&self, epoch: u64) -> bool {
+        self.filling.as_ref().is_some_and(|filling| filling.epoch == epoch)
+    }
+
     /// The backends that requests of some slots may be in flight to.
     fn backends_of(&self, slots: &[SlotId]) -> HashSet<BackendIndex> {
         let mut backends = HashSet::new();

@@ -176,15 +176,10 @@ fn an_unknown_setting_is_a_warning_that_names_the_closest_one() {
 
 #[test]
 fn settings_without_effect_are_warned_of_once_and_only_when_they_ask_for_something() {
+    check_warnings("jodis_name = \"\"\njodis_timeout = \"10s\"\njodis_compatible = true", &[]);
     check_warnings(
-        "jodis_name = \"\"\njodis_timeout = \"10s\"\njodis_compatible = true\n\
-         metrics_report_period = \"2s\"",
-        &[],
-    );
-    check_warnings(
-        "jodis_name = \"zookeeper\"\njodis_auth = \"u:p\"\nmetrics_report_server = \"http://h\"",
-        &["proxy.toml:1:14: this version of Keyway does not act on `jodis_name`, `jodis_auth`, \
-           `metrics_report_server`"],
+        "jodis_name = \"zookeeper\"\njodis_auth = \"u:p\"",
+        &["proxy.toml:1:14: this version of Keyway does not act on `jodis_name`, `jodis_auth`"],
     );
     check_warnings("proxy_heap_placeholder = \"1gb\"\nsession_recv_bufsize = 0", &[]);
     check_warnings(

@@ -20,6 +20,12 @@ fn an_empty_password_still_counts_as_a_segment_of_the_xauth() {
 }
 
 #[test]
+fn a_dashboard_knows_its_callers_by_the_product_alone() {
+    assert_eq!(dashboard_xauth("lab").expose(), "416e95f74eaf1a2459c1185514dc8425");
+    assert_eq!(dashboard_xauth("codis-demo").expose(), "95b62887719520f17e312eaa76d28f2b");
+}
+
+#[test]
 fn a_token_is_the_one_that_a_codis_proxy_has_on_the_same_addresses() {
     // In another order than the one they are hashed in.
     let macs = ["8e:6c:fd:59:a0:d2", "02:fc:00:00:00:01", "5a:63:26:81:77:50"].map(str::to_owned);

@@ -4,7 +4,7 @@ fn stats() -> Stats {
     Stats {
         online: true,
         closed: false,
-        sentinels: Sentinels {},
+        sentinels: Sentinels::default(),
         ops: Ops { total: 197, fails: 1, redis: RedisErrors { errors: 71 }, qps: 0, cmd: vec![] },
         sessions: Sessions { total: 204, alive: 0 },
         rusage: ResourceUsage {
@@ -73,4 +73,27 @@ fn flags_are_bits() {
     assert_eq!(parts(5), (true, true));
     assert_eq!(parts(-1), (true, true));
     assert_eq!(parts(Flags::FULL.0), (true, true));
+}
+
+#[test]
+fn sentinels_are_told_as_far_as_there_are_any() {
+    let addr = |text: &str| text.parse().unwrap();
+    let check = |report: &SentinelReport, expected: &str| {
+        let text = serde_json::to_string(&Sentinels::of(report)).unwrap();
+        assert_eq!(text, expected);
+    };
+    let mut report = SentinelReport::default();
+    check(&report, "{}");
+    report.servers.push(addr("127.0.0.1:26479"));
+    check(&report, r#"{"servers":["127.0.0.1:26479"]}"#);
+    report.primaries.insert(2, addr("127.0.0.1:16382"));
+    report.primaries.insert(1, addr("127.0.0.1:16383"));
+    report.is_switched = true;
+    check(
+        &report,
+        concat!(
+            r#"{"servers":["127.0.0.1:26479"],"#,
+            r#""masters":{"1":"127.0.0.1:16383","2":"127.0.0.1:16382"},"switched":true}"#
+        ),
+    );
 }
