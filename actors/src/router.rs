@@ -248,11 +248,11 @@ impl RouterActor {
     ) {
         let is_following = !self.parking.is_empty() && self.parking.must_follow(identity(session));
         match self.way_of(&request) {
-            Way::Route(_) | Way::Held if is_following => {
+            Way::Offline => split.fail(request.ticket, RequestFailure::SlotOffline),
+            Way::Held => self.park_request(session, database, data, request, split),
+            Way::Route(_) if is_following => {
                 self.park_request(session, database, data, request, split);
             }
-            Way::Held => self.park_request(session, database, data, request, split),
-            Way::Offline => split.fail(request.ticket, RequestFailure::SlotOffline),
             Way::Route(route) => match &request.fan_out {
                 Some(keys) if !self.is_one_route(keys, route) => {
                     self.fan_out(data, database, &request, keys, split);
