@@ -36,7 +36,7 @@ const SLOTS: usize = 1024;
 pub struct SlotForm {
     /// The slot, 0 to 1023.
     pub id: u16,
-    /// Whether requests to the slot are held. Always false in a file that was accepted.
+    /// Whether requests to the slot wait.
     #[serde(default)]
     pub locked: bool,
     /// The primary, `host:port`; empty: the slot is offline.
@@ -45,7 +45,7 @@ pub struct SlotForm {
     /// The group of that primary; a label.
     #[serde(default)]
     pub backend_addr_group_id: i64,
-    /// The primary that keys are moved from. Always empty in a file that was accepted.
+    /// The primary that keys are moved from; empty: the slot does not migrate.
     #[serde(default)]
     pub migrate_from: String,
     /// The group of that primary; a label.
@@ -191,27 +191,17 @@ impl<'de, E: Element<'de>> Visitor<'de> for Elements<'_, E> {
 
 /// Checks what the types do not say.
 fn check(slot: &SlotForm) -> Result<(), String> {
-    if slot.locked {
-        return Err(format!(
-            "slot `{}` is locked, which this version does not support: \
-             finish the change in Codis, then give its new slots",
-            slot.id
-        ));
-    }
-    if !slot.migrate_from.is_empty() {
-        return Err(format!(
-            "slot `{}` is migrating from `{}`, which this version does not support: \
-             finish the migration in Codis, then give its new slots",
-            slot.id, slot.migrate_from
-        ));
-    }
     check_forward_method(slot)?;
     let replicas = slot.replica_groups.iter().flatten();
     if slot.backend_addr.is_empty() && replicas.clone().next().is_some() {
         return Err(format!("slot `{}` has replicas but no `backend_addr`", slot.id));
     }
-    let primary = Some(&slot.backend_addr).filter(|addr| !addr.is_empty());
-    for text in primary.into_iter().chain(replicas) {
+    if !slot.migrate_from.is_empty() && slot.backend_addr.is_empty() {
+        return Err(format!("slot `{}` has a `migrate_from` but no `backend_addr`", slot.id));
+    }
+    let named = [&slot.backend_addr, &slot.migrate_from];
+    let primaries = named.into_iter().filter(|addr| !addr.is_empty());
+    for text in primaries.chain(replicas) {
         addr::check_connectable(text).map_err(|error| error.to_string())?;
     }
     Ok(())

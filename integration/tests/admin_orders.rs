@@ -46,14 +46,14 @@ fn malformed_orders_are_refused_whole() {
 }
 
 #[test]
-fn a_slot_that_is_to_be_migrated_is_refused() {
+fn a_slot_that_comes_from_somewhere_must_go_somewhere() {
     let proxy = KeywayProxy::options().start();
     let mut admin = proxy.admin();
     let body = json!([
         {"id": 1, "backend_addr": "127.0.0.1:1"},
-        {"id": 2, "backend_addr": "127.0.0.1:1", "migrate_from": "127.0.0.1:2"},
+        {"id": 2, "migrate_from": "127.0.0.1:2"},
     ]);
-    let expected = "slot migration is not supported by this version yet, slot 2";
+    let expected = "slot 2: `migrate_from` needs a `backend_addr`, which is another one";
     assert_eq!(admin.fill(&body).cause(), expected);
     assert_eq!(admin.slots()[1], json!({"id": 1}));
 }

@@ -15,4 +15,4 @@ pub mod table;
 pub use addr::BackendAddr;
 pub use error::RoutingError;
 pub use slot::{SLOTS, SlotId, hash_tag, slot_of};
-pub use table::{SlotAssignment, SlotTable};
+pub use table::{SlotAssignment, SlotSource, SlotTable};

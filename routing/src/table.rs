@@ -11,6 +11,15 @@
 
 use crate::{BackendAddr, RoutingError, SLOTS, SlotId};
 
+/// Where a migrating slot comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SlotSource {
+    /// The primary that may still have some of the slot's keys.
+    pub addr: BackendAddr,
+    /// The id of its group. 0 when unknown.
+    pub group: u32,
+}
+
 /// The backends of one slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotAssignment {
@@ -18,6 +27,8 @@ pub struct SlotAssignment {
     pub primary: Option<BackendAddr>,
     /// The id of the primary's group, as the operator numbers groups. 0 when unknown.
     pub group: u32,
+    /// The slot migrates: keys that were not moved yet are there, and the primary is the target.
+    pub source: Option<SlotSource>,
     /// Where reads go: the first group with a connected replica. Empty: reads go to the primary.
     pub replica_groups: Vec<Vec<BackendAddr>>,
     /// Requests wait, without an error, until the slot is filled unlocked.
@@ -34,6 +45,12 @@ impl SlotAssignment {
     #[must_use]
     pub fn primary_only(primary: BackendAddr, group: u32) -> Self {
         Self { primary: Some(primary), group, ..Self::default() }
+    }
+
+    /// True while keys of the slot may lie in two places.
+    #[must_use]
+    pub fn is_migrating(&self) -> bool {
+        self.source.is_some()
     }
 
     /// True when no request to the slot can be served.

@@ -6,7 +6,7 @@
 
 use actors::topology::FillError;
 use config::{FillSlotsError, SlotForm, fill_slots};
-use routing::{BackendAddr, RoutingError, SlotAssignment, SlotId, SlotTable};
+use routing::{BackendAddr, RoutingError, SlotAssignment, SlotId, SlotSource, SlotTable};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -23,6 +23,10 @@ pub(crate) struct SlotReport {
     backend_addr: String,
     #[serde(skip_serializing_if = "is_zero")]
     backend_addr_group_id: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    migrate_from: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    migrate_from_group_id: u32,
     #[serde(skip_serializing_if = "is_zero")]
     forward_method: u8,
     #[serde(skip_serializing_if = "is_zero")]
@@ -45,11 +49,17 @@ impl SlotReport {
             Some(primary) => (primary.to_string(), assignment.group),
             None => (String::new(), 0),
         };
+        let (migrate_from, migrate_from_group_id) = match &assignment.source {
+            Some(source) => (source.addr.to_string(), source.group),
+            None => (String::new(), 0),
+        };
         Self {
             id: slot.number(),
             locked: assignment.is_locked,
             backend_addr,
             backend_addr_group_id,
+            migrate_from,
+            migrate_from_group_id,
             forward_method: assignment.forward_method,
             replica_groups,
         }
@@ -61,12 +71,13 @@ pub(crate) fn state(assignment: &SlotAssignment) -> &'static str {
     match assignment {
         locked if locked.is_locked => "locked",
         offline if offline.is_offline() => "offline",
+        migrating if migrating.is_migrating() => "migrating",
         _ => "normal",
     }
 }
 
 /// Every word that [`state`] may say.
-pub(crate) const STATES: [&str; 3] = ["normal", "locked", "offline"];
+pub(crate) const STATES: [&str; 4] = ["normal", "locked", "migrating", "offline"];
 
 /// All slots in the order of their ids. Replicas that are not used are not told of.
 pub(crate) fn report(table: &SlotTable, is_primary_only: bool) -> Vec<SlotReport> {
@@ -96,8 +107,8 @@ pub enum SlotsError {
         /// The id that was given.
         id: i64,
     },
-    /// The slot is to be moved.
-    #[error("slot migration is not supported by this version yet, slot {slot}")]
+    /// The slot is to come from somewhere and to go nowhere, or to stay where it is.
+    #[error("slot {slot}: `migrate_from` needs a `backend_addr`, which is another one")]
     Migration {
         /// The slot.
         slot: u16,
@@ -122,16 +133,19 @@ pub fn changes(forms: &[SlotForm]) -> Result<Vec<(SlotId, SlotAssignment)>, Slot
 
 fn change(form: &SlotForm) -> Result<(SlotId, SlotAssignment), SlotsError> {
     let number = form.id;
-    if !form.migrate_from.is_empty() {
-        return Err(SlotsError::Migration { slot: number });
-    }
     let wrong = |error| SlotsError::Slot { slot: number, error };
     let no_slot = || wrong(RoutingError::SlotNumber { number: number.into() });
     let slot = SlotId::new(number).ok_or_else(no_slot)?;
     let addr = |text: &String| text.parse::<BackendAddr>().map_err(wrong);
     let primary = Some(&form.backend_addr).filter(|text| !text.is_empty()).map(addr).transpose()?;
-    let id = form.backend_addr_group_id;
-    let group = u32::try_from(id).map_err(|_| SlotsError::Group { slot: number, id })?;
+    let group_of = |id: i64| u32::try_from(id).map_err(|_| SlotsError::Group { slot: number, id });
+    let group = group_of(form.backend_addr_group_id)?;
+    let source = Some(&form.migrate_from).filter(|text| !text.is_empty()).map(addr).transpose()?;
+    if source.is_some() && (primary.is_none() || source == primary) {
+        return Err(SlotsError::Migration { slot: number });
+    }
+    let source_group = group_of(form.migrate_from_group_id)?;
+    let source = source.map(|addr| SlotSource { addr, group: source_group });
     let groups = form.replica_groups.iter();
     let replica_groups =
         groups.map(|group| group.iter().map(addr).collect()).collect::<Result<_, _>>()?;
@@ -139,6 +153,7 @@ fn change(form: &SlotForm) -> Result<(SlotId, SlotAssignment), SlotsError> {
         // A group without a primary says nothing.
         group: if primary.is_some() { group } else { 0 },
         primary,
+        source,
         replica_groups,
         is_locked: form.locked,
         forward_method: form.forward_method,

@@ -63,7 +63,10 @@ fn encode_slot(out: &mut Vec<u8>, slot: SlotId, assignment: &SlotAssignment) {
     encode::array_header(out, 4);
     encode::simple_string(out, &slot.to_string());
     encode::simple_string(out, assignment.primary.as_ref().map_or("", |addr| addr.as_str()));
-    encode::simple_string(out, "");
+    encode::simple_string(
+        out,
+        assignment.source.as_ref().map_or("", |source| source.addr.as_str()),
+    );
     if assignment.replica_groups.is_empty() {
         encode::null_array(out);
         return;

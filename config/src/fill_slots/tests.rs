@@ -61,16 +61,15 @@ fn elements_that_cannot_be_used_are_named_with_their_place() {
 }
 
 #[test]
-fn changes_that_are_under_way_are_refused() {
+fn a_slot_may_be_locked_and_may_migrate() {
+    let text = r#"[{"id":5,"locked":true,"backend_addr":"a:1","migrate_from":"b:1",
+        "migrate_from_group_id":2}]"#;
+    let slots = parse("slots.json", text).unwrap();
+    assert!(slots[0].locked);
+    assert_eq!((slots[0].migrate_from.as_str(), slots[0].migrate_from_group_id), ("b:1", 2));
     check_refused(
-        "[{\"id\":5,\"locked\":true}]",
-        "slots.json:1:24: element 0: slot `5` is locked, which this version does not support: \
-         finish the change in Codis, then give its new slots",
-    );
-    check_refused(
-        "[{\"id\":5,\"backend_addr\":\"a:1\",\"migrate_from\":\"b:1\"}]",
-        "slots.json:1:52: element 0: slot `5` is migrating from `b:1`, which this version does \
-         not support: finish the migration in Codis, then give its new slots",
+        "[{\"id\":5,\"migrate_from\":\"b:1\"}]",
+        "slots.json:1:31: element 0: slot `5` has a `migrate_from` but no `backend_addr`",
     );
 }
 

@@ -56,6 +56,12 @@ fn replicas_are_not_told_of_when_they_are_not_used() {
 }
 
 #[test]
+fn a_migrating_slot_is_told_with_its_source() {
+    let order = r#"{"id":3,"locked":true,"backend_addr":"h:2","backend_addr_group_id":2,"migrate_from":"h:1","migrate_from_group_id":1,"forward_method":1}"#;
+    assert_eq!(reported(&filled(&format!("[{order}]")), false, 3), order);
+}
+
+#[test]
 fn an_element_replaces_its_slot_completely() {
     let table = filled(
         r#"[{"id":3,"locked":true,"backend_addr":"h:1","backend_addr_group_id":1},
@@ -69,7 +75,11 @@ fn orders_that_cannot_be_carried_out_are_refused() {
     check_refused("null", "body:1:4: invalid type: null, expected an array of slots");
     check_refused(
         r#"[{"id":1},{"id":2,"migrate_from":"h:1"}]"#,
-        "slot migration is not supported by this version yet, slot 2",
+        "slot 2: `migrate_from` needs a `backend_addr`, which is another one",
+    );
+    check_refused(
+        r#"[{"id":2,"backend_addr":"h:1","migrate_from":"h:1"}]"#,
+        "slot 2: `migrate_from` needs a `backend_addr`, which is another one",
     );
     check_refused(r#"[{"id":1,"backend_addr":"h"}]"#, "slot 1: `h` is not an address");
     check_refused(r#"[{"id":1,"replica_groups":[["h:0"]]}]"#, "slot 1: `h:0` is not an address");
