@@ -26,7 +26,8 @@ const STARTERS: [&str; 3] =
     ["src/wiring.rs", "actors/src/supervisor.rs", "actors/src/router/backends.rs"];
 
 /// Crates that are part of the proxy, and so live by its strictest rules.
-const PRODUCT: [&str; 7] = ["src", "actors", "command", "config", "resp", "routing", "web"];
+const PRODUCT: [&str; 8] =
+    ["src", "actors", "command", "config", "mover", "resp", "routing", "web"];
 
 pub(super) fn check(source: &Source) -> Vec<Finding> {
     let mut findings = purity(source);

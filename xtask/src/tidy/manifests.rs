@@ -10,9 +10,10 @@ use super::source::Tree;
 
 /// Who may import whom, as `ARCHITECTURE.md` says; tools (`bench`, `fuzz`, `xtask`) may import what
 /// they want.
-const DIRECTIONS: [(&str, &[&str]); 8] = [
-    ("keyway", &["web", "actors", "command", "routing", "config"]),
-    ("web", &["actors", "config", "routing"]),
+const DIRECTIONS: [(&str, &[&str]); 9] = [
+    ("keyway", &["web", "mover", "actors", "command", "routing", "config"]),
+    ("web", &["mover", "actors", "config", "routing"]),
+    ("mover", &["resp", "routing", "config"]),
     ("actors", &["routing", "command", "resp", "config"]),
     ("command", &["resp", "routing"]),
     ("config", &[]),
@@ -25,8 +26,8 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
 /// Libraries, by the beginning of their name, that only these crates may import.
 const RESERVED: [(&str, &[&str]); 3] = [
     ("actix-web", &["web"]),
-    ("actix", &["keyway", "web", "actors"]),
-    ("tokio", &["keyway", "web", "actors", "bench"]),
+    ("actix", &["keyway", "web", "actors", "mover"]),
+    ("tokio", &["keyway", "web", "actors", "mover", "bench"]),
 ];
 
 const LICENCE: &str = "MIT OR Apache-2.0";
