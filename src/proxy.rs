@@ -24,6 +24,7 @@ use crate::auto_online::{self, Source};
 use crate::banner;
 use crate::logging::LevelHandle;
 use crate::slots::Slots;
+use crate::state::State;
 use crate::wiring::{AdminParts, Proxy};
 
 /// How long a backend may take to introduce itself at start.
@@ -58,7 +59,15 @@ async fn serve(
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Without slots the proxy waits for a dashboard to fill them and to start it.
     let is_managed = matches!(slots, Slots::Offline);
-    let (mut settings, table) = slots.apply(config)?;
+    let (mut settings, mut table) = slots.apply(config)?;
+    let state = State::open(&settings.config)?;
+    let kept = state.as_ref().map(State::slots).transpose()?.flatten();
+    let is_kept = kept.is_some();
+    if let (Some(kept), Some(state)) = (kept, &state) {
+        table = kept;
+        info!(log, "slots are those that were kept, not those of the command line";
+            "file" => %state.slots_file().display());
+    }
     let found = look_at_backends(&settings, &table, &log).await;
     settings.redis_version = lowest_version(&found);
 
@@ -78,10 +87,10 @@ async fn serve(
     let told_addr = identity.model.admin_addr.clone();
     warn_of_open_admin(&config, admin_addr, &log);
     let admin = AdminParts { listener: admin.into_std()?, identity, level };
-    let proxy = Proxy::start(Arc::clone(&shared), &table, clients, admin, &log).await?;
+    let proxy = Proxy::start(Arc::clone(&shared), &table, clients, admin, state, &log).await?;
 
     if config.log_format == LogFormat::Term {
-        banner::print(listen, admin_addr, workers, &table, &found);
+        banner::print(listen, admin_addr, workers, &table, &found, is_kept);
     }
     info!(log, "admin api is listening"; "admin" => %admin_addr);
     info!(log, "proxy is listening"; "listen" => %listen, "admin" => %admin_addr,

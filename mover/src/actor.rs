@@ -4,6 +4,7 @@
 //! |--------------|--------------|-----------------------------------------------------------------|
 //! | `StartMove`  | admin server | everything is checked, the move is kept, and waits for its turn |
 //! | `QueryMoves` | admin server | told at once                                                    |
+//! | `HaltMoves`  | wiring       | the proxy stops: nothing is begun any more                      |
 //! | `SteerMove`  | admin server | a move is paused, resumed or cancelled, and that is kept        |
 //!
 //! Supervision: started by wiring, lives as long as the process. When it starts it takes up the
@@ -65,6 +66,11 @@ pub enum Wish {
     /// That what has begun is undone.
     Cancel,
 }
+
+/// Stops: what is under way is finished, nothing is begun. Moves go on with the next start.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct HaltMoves;
 
 /// A move has ended, or may begin.
 #[derive(Message)]
@@ -135,6 +141,17 @@ impl Handler<SteerMove> for MoverActor {
             steered?;
             Ok(moves.save().await?)
         })
+    }
+}
+
+impl Handler<HaltMoves> for MoverActor {
+    type Result = ();
+
+    fn handle(&mut self, _: HaltMoves, _ctx: &mut Self::Context) {
+        self.moves.is_halted.set(true);
+        for run in self.moves.runs() {
+            run.bell.notify_waiters();
+        }
     }
 }
 

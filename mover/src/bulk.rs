@@ -317,6 +317,13 @@ enum Migrated {
 
 /// What a target says when it takes no key at all.
 const OF_ALL_KEYS: [&str; 9] = [
-    "NOAUTH", "WRONGPASS", "NOPERM", "READONLY", "LOADING", "OOM", "MISCONF", "MASTERDOWN",
+    "NOAUTH",
+    "WRONGPASS",
+    "NOPERM",
+    "READONLY",
+    "LOADING",
+    "OOM",
+    "MISCONF",
+    "MASTERDOWN",
     "NOREPLICAS",
 ];

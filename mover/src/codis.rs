@@ -76,16 +76,7 @@ async fn move_slot(
         let (bulks, bytes, keys) = (BULKS_MAX, BYTES_MAX, KEYS_MAX);
         let limits = [bulks.as_bytes(), bytes.as_bytes()];
         let [bulks, bytes] = limits;
-        vec![
-            b"SLOTSMGRTTAGSLOT-ASYNC",
-            host,
-            port,
-            timeout,
-            bulks,
-            bytes,
-            slot,
-            keys.as_bytes(),
-        ]
+        vec![b"SLOTSMGRTTAGSLOT-ASYNC", host, port, timeout, bulks, bytes, slot, keys.as_bytes()]
     } else {
         vec![b"SLOTSMGRTTAGSLOT", host, port, timeout, slot]
     };

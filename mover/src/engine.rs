@@ -115,6 +115,10 @@ fn next(job: &Job, busy: &[(usize, BackendAddr)]) -> Next {
 async fn carry_out_batch(moves: &Rc<Moves>, run: &Rc<Run>, index: usize) {
     let mut backoff = Backoff::default();
     loop {
+        if moves.is_halted.get() {
+            // The phase is on disk; the next start of the proxy goes on from there.
+            std::future::pending::<()>().await;
+        }
         if must_cancel(run, index) {
             transition(moves, run, index, MoveEvent::Cancelled).await;
         }

@@ -130,14 +130,18 @@ mod tests {
         let names = ["p:1", "p:2"];
         let seen: Vec<(&str, &SlotForm)> = names.into_iter().zip(&forms).collect();
         let origin = origin(SlotId::new(7).unwrap(), &seen, &"t:1".parse().unwrap());
-        assert_eq!(origin.as_ref().map_err(String::as_str), expected.as_ref().map_err(|text| *text));
+        assert_eq!(
+            origin.as_ref().map_err(String::as_str),
+            expected.as_ref().map_err(|text| *text)
+        );
     }
 
     #[test]
     fn where_keys_are_is_what_all_proxies_say() {
         let source = |addr: &str, group| Ok(Origin::Source(addr.parse().unwrap(), group));
         let plain = r#"{"id":7,"backend_addr":"s:1","backend_addr_group_id":3}"#;
-        let migrating = r#"{"id":7,"backend_addr":"t:1","migrate_from":"s:1","migrate_from_group_id":3}"#;
+        let migrating =
+            r#"{"id":7,"backend_addr":"t:1","migrate_from":"s:1","migrate_from_group_id":3}"#;
         check(&[plain, plain], source("s:1", 3));
         check(&[migrating, migrating], source("s:1", 3));
         check(&[r#"{"id":7,"backend_addr":"t:1"}"#], Ok(Origin::Target));

@@ -171,7 +171,8 @@ impl Job {
 
     /// Takes note of a big key, or of what has become of it.
     pub(crate) fn note_big_key(&mut self, key: BigKey) -> bool {
-        let is_same = |known: &&mut BigKey| (known.database, &known.key) == (key.database, &key.key);
+        let is_same =
+            |known: &&mut BigKey| (known.database, &known.key) == (key.database, &key.key);
         match self.big_keys.iter_mut().find(is_same) {
             Some(known) => {
                 *known = key;

@@ -46,7 +46,7 @@ pub mod state_file;
 mod steps;
 mod work;
 
-pub use actor::{MoverActor, QueryMoves, StartMove, SteerMove, WAITING_MAX, Wish};
+pub use actor::{HaltMoves, MoverActor, QueryMoves, StartMove, SteerMove, WAITING_MAX, Wish};
 pub use control::{Asked, ControlError, Fleet, MoverState, ProxyControl};
 pub use error::MoverError;
 pub use journal::FILE as JOURNAL_FILE;

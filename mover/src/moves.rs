@@ -65,6 +65,8 @@ pub(crate) struct Moves {
     /// One write at a time; each writes what is true when it begins.
     saving: Arc<Mutex<()>>,
     pub(crate) totals: Totals,
+    /// True once the proxy stops: nothing is begun any more.
+    pub(crate) is_halted: Cell<bool>,
     /// The slots of orders that are being checked.
     reserved: RefCell<Vec<SlotSet>>,
 }
@@ -120,6 +122,7 @@ impl Moves {
             runs: RefCell::new(runs),
             saving: Arc::new(Mutex::new(())),
             totals: Totals::default(),
+            is_halted: Cell::new(false),
             reserved: RefCell::new(Vec::new()),
         })
     }

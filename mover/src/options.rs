@@ -235,7 +235,8 @@ impl MoveRequest {
         }
         let is_codis = matches!(options.method, MethodChoice::CodisSync | MethodChoice::CodisAsync);
         if is_codis && options.max_key_bytes > 0 {
-            let text = "`max_key_bytes` needs the method `migrate`: a Codis server chooses the keys";
+            let text =
+                "`max_key_bytes` needs the method `migrate`: a Codis server chooses the keys";
             return wrong(text.to_owned());
         }
         if self.proxies.len() >= PROXIES_MAX {
@@ -288,9 +289,7 @@ mod tests {
             let error = order.check().err().map(|error| error.to_string());
             assert_eq!(error.as_deref(), expected);
         };
-        let order = |options: serde_json::Value| {
-            serde_json::json!({"slots": "1", "to": "h:1", "options": options})
-        };
+        let order = |options: serde_json::Value| serde_json::json!({"slots": "1", "to": "h:1", "options": options});
         check(order(serde_json::json!({})), None);
         let text = "`slots_at_once` is 1 to 1024";
         check(order(serde_json::json!({"slots_at_once": 0})), Some(text));

@@ -35,9 +35,11 @@ impl Pace {
     pub(crate) fn moved(&mut self, keys: u64, bytes: u64, now: Instant) {
         let share = |amount: u64, per_second: u64| match per_second {
             0 => Duration::ZERO,
-            // Exact below a thousand years.
             #[expect(clippy::cast_precision_loss, reason = "a fraction of a second is enough")]
-            per_second => Duration::from_secs_f64(amount as f64 / per_second as f64),
+            per_second => {
+                let seconds = amount as f64 / per_second as f64;
+                Duration::try_from_secs_f64(seconds).unwrap_or(DELAY_MAX)
+            }
         };
         let keys = share(keys, self.keys_per_second);
         let taken = keys.max(share(bytes, self.bytes_per_second)).min(DELAY_MAX);

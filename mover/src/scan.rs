@@ -88,10 +88,7 @@ pub(crate) async fn sizes(
 }
 
 /// An estimate by the number of elements, for servers without MEMORY USAGE.
-async fn lengths(
-    conn: &mut ServerConn,
-    keys: &[Vec<u8>],
-) -> Result<Vec<Option<u64>>, ServerError> {
+async fn lengths(conn: &mut ServerConn, keys: &[Vec<u8>]) -> Result<Vec<Option<u64>>, ServerError> {
     let mut questions = Questions::new("TYPE");
     for key in keys {
         questions.push(&[b"TYPE", key]);

@@ -76,8 +76,7 @@ impl ServerConn {
         login: &Login,
         name: Option<&str>,
     ) -> Result<Self, ServerError> {
-        let unreachable =
-            |reason: String| ServerError::Unreachable { addr: addr.clone(), reason };
+        let unreachable = |reason: String| ServerError::Unreachable { addr: addr.clone(), reason };
         let connected = async {
             let io = TcpStream::connect((addr.host(), addr.port())).await;
             let io = io.map_err(|error| unreachable(error.to_string()))?;
@@ -171,11 +170,12 @@ impl ServerConn {
             Ok(answers)
         };
         let late = || Err(format!("no answer within {limit:?}"));
-        let answers: Result<_, String> =
-            timeout(limit, exchanged).await.unwrap_or_else(|_| late());
+        let answers: Result<_, String> = timeout(limit, exchanged).await.unwrap_or_else(|_| late());
         let addr = &self.addr;
-        answers.map_err(|reason| {
-            ServerError::Lost { addr: addr.clone(), command: command(), reason }
+        answers.map_err(|reason| ServerError::Lost {
+            addr: addr.clone(),
+            command: command(),
+            reason,
         })
     }
 

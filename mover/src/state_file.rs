@@ -61,17 +61,13 @@ impl StateDir {
     /// # Errors
     /// It cannot be used, or another proxy has it.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        let io = |action| {
-            move |error| StateError::Io { action, path: path.to_owned(), error }
-        };
+        let io = |action| move |error| StateError::Io { action, path: path.to_owned(), error };
         fs::create_dir_all(path).map_err(io("make"))?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK));
         let lock = lock.map_err(io("take"))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(fs::TryLockError::WouldBlock) => {
-                Err(StateError::InUse { path: path.to_owned() })
-            }
+            Err(fs::TryLockError::WouldBlock) => Err(StateError::InUse { path: path.to_owned() }),
             Err(fs::TryLockError::Error(error)) => Err(io("take")(error)),
         }
     }

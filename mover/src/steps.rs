@@ -79,10 +79,12 @@ async fn begin(work: &Work) -> Result<MoveEvent, String> {
     let conn = work.connect(&work.source).await;
     let mut conn = conn.map_err(|error| error.to_string())?;
     let method = method(&mut conn, work.options.method).await.map_err(|error| error.to_string())?;
-    let is_wanted = |form: &SlotForm| SlotId::new(form.id).is_some_and(|id| work.slots.contains(id));
-    let before = proxies.iter().zip(tables).map(|((name, _), table)| {
-        (name.clone(), table.into_iter().filter(is_wanted).collect())
-    });
+    let is_wanted =
+        |form: &SlotForm| SlotId::new(form.id).is_some_and(|id| work.slots.contains(id));
+    let before = proxies
+        .iter()
+        .zip(tables)
+        .map(|((name, _), table)| (name.clone(), table.into_iter().filter(is_wanted).collect()));
     let before = before.collect();
     with_batch(work, |batch| {
         batch.before = before;

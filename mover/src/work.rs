@@ -55,7 +55,7 @@ impl Work {
     }
 
     pub(crate) fn must_stop(&self) -> bool {
-        self.run.must_stop(self.index)
+        self.moves.is_halted.get() || self.run.must_stop(self.index)
     }
 
     /// What this batch's connections that move keys are called at servers. Another batch's have

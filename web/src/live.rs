@@ -4,6 +4,7 @@
 //! differences; so any number of pages may look at once, and none needs anything remembered.
 
 use actors::latency::Snapshot;
+use mover::MoveReport;
 use routing::{SlotAssignment, SlotTable};
 use serde::Serialize;
 
@@ -42,6 +43,24 @@ pub(crate) struct Live {
     epoch: u64,
     fills: usize,
     slots: Vec<SlotRun>,
+    moves: Vec<MoveLine>,
+}
+
+/// A move of slots.
+#[derive(Debug, Serialize)]
+struct MoveLine {
+    id: u64,
+    state: &'static str,
+    slots: String,
+    target: String,
+    slots_done: usize,
+    slots_total: usize,
+    keys_total: Option<u64>,
+    keys_moved: u64,
+    keys_per_second: f64,
+    bytes_per_second: f64,
+    eta_seconds: Option<u64>,
+    error: Option<String>,
 }
 
 /// The bins of a histogram that are not empty: upper bound in microseconds, requests.
@@ -113,7 +132,26 @@ impl Live {
             epoch: view.table.epoch(),
             fills: view.fills,
             slots: runs(&view.table),
+            moves: view.mover.moves.into_iter().map(move_line).collect(),
         }
+    }
+}
+
+fn move_line(report: MoveReport) -> MoveLine {
+    let progress = report.progress;
+    MoveLine {
+        id: report.id,
+        state: report.state,
+        slots: report.slots.to_string(),
+        target: report.target,
+        slots_done: progress.slots_done,
+        slots_total: progress.slots_total,
+        keys_total: progress.keys_total,
+        keys_moved: progress.keys_moved,
+        keys_per_second: progress.keys_per_second,
+        bytes_per_second: progress.bytes_per_second,
+        eta_seconds: progress.eta_seconds,
+        error: report.error,
     }
 }
 

@@ -3,6 +3,7 @@
 use actors::latency::{RequestClass, Snapshot};
 use actors::stats::{Overview, QueryOverview};
 use actors::topology::{QueryFills, QuerySlots};
+use mover::{MoverReport, QueryMoves};
 use routing::SlotTable;
 
 use crate::backends::{self, Backend};
@@ -27,6 +28,8 @@ pub(crate) struct View {
     pub(crate) table: SlotTable,
     /// Changes of slots that are under way or wait.
     pub(crate) fills: usize,
+    /// Moves of slots.
+    pub(crate) mover: MoverReport,
 }
 
 /// One command, summed over all workers.
@@ -45,6 +48,7 @@ impl View {
         let table = table.await.map_err(no_answer)?;
         let fills = admin.topology.send(QueryFills).timeout(ACTOR_TIMEOUT);
         let fills = fills.await.map_err(no_answer)?;
+        let mover = moves(admin).await?;
         let shared = &admin.shared;
         let uptime_ms = shared.started.elapsed().as_millis();
         Ok(Self {
@@ -58,6 +62,7 @@ impl View {
             overview,
             table,
             fills,
+            mover,
         })
     }
 
@@ -71,6 +76,14 @@ impl View {
     /// What backends took of it, all of them together.
     pub(crate) fn backend_latency(&self) -> Snapshot {
         sum(self.backends.iter().map(|backend| &backend.latency))
+    }
+}
+
+/// The moves of this proxy.
+pub(crate) async fn moves(admin: &Admin) -> Result<MoverReport, Refusal> {
+    match &admin.mover {
+        Some(mover) => mover.send(QueryMoves).timeout(ACTOR_TIMEOUT).await.map_err(no_answer),
+        None => Ok(MoverReport::nothing()),
     }
 }
 

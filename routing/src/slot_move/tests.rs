@@ -90,14 +90,24 @@ struct Form {
 #[derive(Clone, Debug)]
 enum Happening {
     /// The driver does its step; each proxy may refuse, or agree without its answer arriving.
-    Step { is_refused: Vec<bool>, is_answer_lost: Vec<bool>, moved: usize },
+    Step {
+        is_refused: Vec<bool>,
+        is_answer_lost: Vec<bool>,
+        moved: usize,
+    },
     /// The driver forgets what it has done since it last kept its phase.
     Crash,
     Cancel,
     /// A client writes a key through a proxy.
-    Write { proxy: usize, key: u8 },
+    Write {
+        proxy: usize,
+        key: u8,
+    },
     /// A client reads a key through a proxy.
-    Read { proxy: usize, key: u8 },
+    Read {
+        proxy: usize,
+        key: u8,
+    },
 }
 
 const PROXIES: usize = 3;

@@ -88,6 +88,11 @@ metrics! {
     BACKEND_SLOTS: Gauge, "keyway_backend_slots", ["backend", "role"], "Slots that the backend serves.";
     SLOTS: Gauge, "keyway_slots", ["state"], "Slots. state: normal, locked (requests wait), offline (requests get an error).";
     EPOCH: Gauge, "keyway_slots_epoch", [], "Version of the slot table; it grows with every change.";
+    MOVES: Gauge, "keyway_slot_moves", ["state"], "Moves of slots that this proxy runs or has run of late. state: queued, running, paused, cancelling, done, incomplete (keys were left on purpose), cancelled.";
+    MOVED_KEYS: Counter, "keyway_moved_keys_total", [], "Keys that this proxy's moves of slots have moved; those that requests had moved are not among them.";
+    MOVED_BYTES: Counter, "keyway_moved_bytes_total", [], "Their memory on the source. Codis servers do not tell it.";
+    MOVED_BIG_KEYS: Counter, "keyway_moved_big_keys_found_total", [], "Keys larger than big_key_bytes that moves of slots have found.";
+    MOVES_STUCK: Gauge, "keyway_slot_moves_stuck", [], "Moves whose last step failed and is tried again.";
     FILLS: Gauge, "keyway_slot_fills", [], "Changes of slots that are under way or wait.";
 }
 

@@ -58,6 +58,7 @@ fn view() -> View {
         },
         table,
         fills: 0,
+        mover: mover::MoverReport::nothing(),
     }
 }
 
