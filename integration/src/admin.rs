@@ -130,6 +130,14 @@ impl AdminClient {
         self.request("PUT", path, &[], b"")
     }
 
+    /// Gives an order that makes something new.
+    ///
+    /// # Panics
+    /// As [`Self::get`].
+    pub fn post_body(&mut self, path: &str, body: &[u8]) -> HttpReply {
+        self.request("POST", path, &["Content-Type: application/json"], body)
+    }
+
     /// Gives an order with a body.
     ///
     /// # Panics

@@ -9,6 +9,7 @@
 //! * [`admin`]: a dashboard's side of the admin API.
 //! * [`browser`]: a headless Chromium.
 //! * [`groups`]: two groups of servers with a proxy before them, as most tests want them.
+//! * [`moves`]: servers, proxies and data for moves of slots.
 //! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
 //! * [`log`], [`ports`], [`reply`]: what those are made of.
 //!
@@ -24,6 +25,7 @@ pub mod browser;
 pub mod groups;
 pub mod http_receiver;
 pub mod log;
+pub mod moves;
 pub mod ports;
 pub mod process;
 pub mod proxy;

@@ -1,0 +1,432 @@
+//! Whole slots that are moved from server to server, with their keys.
+
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::process::{Command, Output};
+
+use integration::moves::{
+    KeptProxy, check_slots_on, digest, fill_with_every_kind, keys, order, report, to, wait_moved,
+    wait_state, with_digest,
+};
+use integration::wait::{DEADLINE, wait_until};
+use integration::{KeywayProxy, RedisServer};
+use serde_json::{Value, json};
+
+/// The log of a proxy whose servers or peers fail says so.
+const STUCK: &str = "a move does not get on";
+
+fn options() -> integration::proxy::ProxyOptions {
+    KeywayProxy::options()
+}
+
+/// The program against some proxies.
+fn slots(proxies: &[&KeptProxy], arguments: &[&str]) -> Output {
+    let mut command = Command::new(integration::proxy::program());
+    command.env_clear().arg("admin");
+    for proxy in proxies {
+        command.args(["--proxy", &proxy.admin_addr()]);
+    }
+    command.arg("slots").args(arguments).output().expect("run the program")
+}
+
+fn text(output: &Output, status: i32) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn data_of_every_kind_moves_whole_with_users_and_passwords() {
+    // Goal: every key of every database arrives as it was; both servers know the proxy by a user.
+    let server = || with_digest().option("user", "mover on >s3cret ~* &* +@all").start();
+    let (source, target) = (server(), server());
+    fill_with_every_kind(&source);
+    let (before, count) = (digest(&source), keys(&source));
+    let options = options().config("product_user = \"mover\"").config("product_auth = \"s3cret\"");
+    let proxy = KeptProxy::start(options, &source);
+    let mut admin = proxy.admin("s3cret");
+    let id = order(&mut admin, &to(&target, "0-1023", &[], json!({"verify": "all"})));
+    let report = wait_state(&mut admin, id, "done");
+    assert_eq!(digest(&target), before);
+    assert_eq!((keys(&source), keys(&target)), (0, count));
+    check_slots_on(&mut admin, &target);
+    assert_eq!(report["progress"]["keys_total"], count);
+    assert_eq!(report["progress"]["keys_moved"], count);
+    let comparison = &report["comparison"];
+    assert_eq!((&comparison["compared"], &comparison["equal"]), (&json!(count), &json!(count)));
+    assert_eq!(comparison["keys_on_target"], count);
+    // Clients find everything where it is now.
+    let reply = proxy.running().client().text(&["GET", "string:7"]);
+    assert_eq!(reply, "$1\r\n7\r\n");
+    // The password is in no line of the log and no answer.
+    assert!(!proxy.running().log().text().contains("s3cret"));
+    assert!(!report.to_string().contains("s3cret"));
+}
+
+#[test]
+fn a_password_alone_will_do() {
+    let server = || RedisServer::options().password("s3cret").start();
+    let (source, target) = (server(), server());
+    fill_with_every_kind(&source);
+    let count = keys(&source);
+    let proxy = KeptProxy::start(options().config("product_auth = \"s3cret\""), &source);
+    let mut admin = proxy.admin("s3cret");
+    let id = order(&mut admin, &to(&target, "0-1023", &[], json!({})));
+    wait_state(&mut admin, id, "done");
+    assert_eq!((keys(&source), keys(&target)), (0, count));
+}
+
+#[test]
+fn all_proxies_agree_to_every_step() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    fill_with_every_kind(&source);
+    let count = keys(&source);
+    let first = KeptProxy::start(options(), &source);
+    let second = KeptProxy::start(options(), &source);
+    let to = target.addr().to_string();
+    let done = slots(&[&first, &second], &["move", "--slots", "0-99,200", "--to", &to, "--wait"]);
+    let done = text(&done, 0);
+    assert!(done.contains("state     done"), "{done}");
+    let (mut one, mut two) = (first.admin(""), second.admin(""));
+    assert_eq!(one.slots(), two.slots());
+    let table = one.slots();
+    for slot in table.as_array().unwrap() {
+        let id = slot["id"].as_u64().unwrap();
+        let server = if id < 100 || id == 200 { &target } else { &source };
+        assert_eq!(slot["backend_addr"], server.addr().to_string(), "{slot}");
+    }
+    assert_eq!(keys(&source) + keys(&target), count);
+    for proxy in [&first, &second] {
+        let mut client = proxy.running().client();
+        for number in 0..300 {
+            let (key, value) = (format!("string:{number}"), number.to_string());
+            let expected = format!("${}\r\n{value}\r\n", value.len());
+            assert_eq!(client.text(&["GET", &key]), expected);
+        }
+    }
+    // A later look names the move; the second proxy has run none.
+    assert!(text(&slots(&[&first], &["status"]), 0).contains("done"));
+    let none = "no slots are moved, and none were\n";
+    assert_eq!(text(&slots(&[&second], &["status"]), 0), none);
+}
+
+/// Kills the proxy that runs a move when it comes to a phase, starts it again, and sees that the
+/// move ends well.
+fn check_crash_in(phase: &str) {
+    let (source, target) = (with_digest().start(), with_digest().start());
+    fill_with_every_kind(&source);
+    let (before, count) = (digest(&source), keys(&source));
+    let mut first = KeptProxy::start(options().allow_log(STUCK), &source);
+    let second = KeptProxy::start(options(), &source);
+    let mut admin = first.admin("");
+    // Slow enough that phases of several batches are caught.
+    let how = json!({"slots_at_once": 256, "keys_per_second": 4000, "batch_keys_max": 50});
+    let id = order(&mut admin, &to(&target, "0-1023", &[second.admin_addr()], how));
+    wait_until(&format!("a batch is {phase}"), DEADLINE, || {
+        let lines = first.running().log().lines();
+        let is_there = |line: &integration::log::LogLine| {
+            line.field("msg") == Some("slots have a new phase")
+                && line.field("phase") == Some(phase)
+        };
+        if lines.iter().any(is_there) { Ok(()) } else { Err("not yet") }
+    });
+    first.restart();
+    let mut admin = first.admin("");
+    wait_state(&mut admin, id, "done");
+    assert_eq!(digest(&target), before, "after a crash in {phase}");
+    assert_eq!((keys(&source), keys(&target)), (0, count));
+    for proxy in [&first, &second] {
+        check_slots_on(&mut proxy.admin(""), &target);
+    }
+    // The next start finds the slots where they are now, though its command line says otherwise.
+    first.restart();
+    check_slots_on(&mut first.admin(""), &target);
+    assert_eq!(first.running().client().text(&["GET", "string:7"]), "$1\r\n7\r\n");
+}
+
+#[test]
+fn a_crash_while_slots_are_prepared_loses_nothing() {
+    check_crash_in("preparing");
+}
+
+#[test]
+fn a_crash_while_slots_begin_to_migrate_loses_nothing() {
+    check_crash_in("migrating");
+}
+
+#[test]
+fn a_crash_while_keys_move_loses_nothing() {
+    check_crash_in("moving");
+}
+
+#[test]
+fn a_crash_while_the_source_is_looked_at_loses_nothing() {
+    check_crash_in("verifying");
+}
+
+#[test]
+fn a_crash_while_slots_are_finished_loses_nothing() {
+    check_crash_in("finishing");
+}
+
+#[test]
+fn a_crash_between_two_batches_loses_nothing() {
+    check_crash_in("done");
+}
+
+#[test]
+fn a_proxy_that_is_told_to_stop_goes_on_with_its_move_later() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    fill_with_every_kind(&source);
+    let count = keys(&source);
+    let mut proxy = KeptProxy::start(options(), &source);
+    let mut admin = proxy.admin("");
+    let id = order(&mut admin, &to(&target, "0-1023", &[], json!({"keys_per_second": 1000})));
+    wait_moved(&mut admin, id, 100);
+    proxy.stop();
+    proxy.restart();
+    wait_state(&mut proxy.admin(""), id, "done");
+    assert_eq!((keys(&source), keys(&target)), (0, count));
+}
+
+#[test]
+fn a_move_rests_and_goes_on() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    fill_with_every_kind(&source);
+    let count = keys(&source);
+    let proxy = KeptProxy::start(options(), &source);
+    let mut admin = proxy.admin("");
+    let how = json!({"keys_per_second": 500, "batch_keys_max": 20});
+    let id = order(&mut admin, &to(&target, "0-1023", &[], how));
+    wait_moved(&mut admin, id, 50);
+    let said = text(&slots(&[&proxy], &["pause"]), 0);
+    assert_eq!(said, format!("move {id} rests: its slots are served, no more keys are moved\n"));
+    wait_state(&mut admin, id, "paused");
+    // What was under way has ended when nothing changes for a while.
+    let mut last = 0;
+    wait_until("no more keys move", DEADLINE, || {
+        let now = keys(&target);
+        let is_still = now == std::mem::replace(&mut last, now);
+        if is_still { Ok(()) } else { Err(now) }
+    });
+    let at_rest = keys(&target);
+    assert!(at_rest < count, "{at_rest}");
+    // No slot is locked while it rests.
+    let table = admin.slots();
+    assert!(table.as_array().unwrap().iter().all(|slot| slot.get("locked").is_none()));
+    text(&slots(&[&proxy], &["resume"]), 0);
+    wait_moved(&mut admin, id, at_rest + 50);
+    // The rest need not be waited for at this pace.
+    admin.put(&format!("/api/proxy/slots/move/{id}/cancel/{{x}}")).expect_ok();
+    wait_state(&mut admin, id, "cancelled");
+}
+
+#[test]
+fn a_cancelled_move_brings_back_what_it_has_moved() {
+    let (source, target) = (with_digest().start(), with_digest().start());
+    fill_with_every_kind(&source);
+    let (before, count) = (digest(&source), keys(&source));
+    let first = KeptProxy::start(options(), &source);
+    let second = KeptProxy::start(options(), &source);
+    let mut admin = first.admin("");
+    let how = json!({"keys_per_second": 2000, "slots_at_once": 1024});
+    let id = order(&mut admin, &to(&target, "0-1023", &[second.admin_addr()], how));
+    wait_moved(&mut admin, id, 200);
+    let said = text(&slots(&[&first], &["cancel", &id.to_string()]), 0);
+    assert_eq!(said, format!("move {id} goes back: see `slots status {id}`\n"));
+    wait_state(&mut admin, id, "cancelled");
+    assert_eq!(digest(&source), before);
+    assert_eq!((keys(&source), keys(&target)), (count, 0));
+    for proxy in [&first, &second] {
+        check_slots_on(&mut proxy.admin(""), &source);
+    }
+    let reply = admin.put(&format!("/api/proxy/slots/move/{id}/pause/{{x}}"));
+    assert_eq!(reply.cause(), format!("move `{id}` has ended"));
+}
+
+#[test]
+fn big_keys_are_told_of_and_may_be_left() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    fill_with_every_kind(&source);
+    let mut client = source.client();
+    client.command(&["SET", "big", &"x".repeat(3 << 20)]);
+    client.command(&["SET", "huge", &"x".repeat(9 << 20)]);
+    let count = keys(&source);
+    let proxy = KeptProxy::start(options(), &source);
+    let to = target.addr().to_string();
+    let order = ["move", "--slots", "0-1023", "--to", &to, "--wait"];
+    let left = slots(&[&proxy], &[&order[..], &["--max-key-bytes", "5mb"]].concat());
+    let left = text(&left, 3);
+    assert!(left.contains("state     incomplete"), "{left}");
+    let line = |key: &str| left.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+    assert!(line("big ").ends_with("moved") && line("huge ").ends_with("skipped"), "{left}");
+    assert_eq!((keys(&source), keys(&target)), (1, count - 1));
+    // Its slot still migrates, the others do not.
+    let table = proxy.admin("").slots();
+    let migrating =
+        table.as_array().unwrap().iter().filter(|slot| slot.get("migrate_from").is_some());
+    assert_eq!(migrating.count(), 1);
+    // A later move takes it along.
+    text(&slots(&[&proxy], &order), 0);
+    assert_eq!((keys(&source), keys(&target)), (0, count));
+    check_slots_on(&mut proxy.admin(""), &target);
+}
+
+#[test]
+fn a_target_that_hangs_is_waited_for_and_does_not_hang_the_source() {
+    let (source, mut target) = (with_digest().start(), with_digest().start());
+    fill_with_every_kind(&source);
+    let (before, count) = (digest(&source), keys(&source));
+    let proxy = KeptProxy::start(options().allow_log(STUCK), &source);
+    let mut admin = proxy.admin("");
+    let how = json!({"keys_per_second": 1500, "batch_keys_max": 20});
+    let id = order(&mut admin, &to(&target, "0-1023", &[], how));
+    wait_moved(&mut admin, id, 100);
+    target.freeze();
+    proxy.running().wait_logged("a move does not get on, and is tried again");
+    let stuck = report(&mut admin, id);
+    assert_eq!(stuck["state"], "running");
+    assert!(
+        stuck["error"].as_str().is_some_and(
+            |error| error.contains(&target.addr().to_string()) || error.contains("MIGRATE")
+        ),
+        "{stuck}"
+    );
+    // The source answers: it is not told to write to a target that does not.
+    source.client().text(&["PING"]);
+    target.thaw();
+    let report = wait_state(&mut admin, id, "done");
+    assert!(report["error"].is_null());
+    assert_eq!(digest(&target), before);
+    assert_eq!((keys(&source), keys(&target)), (0, count));
+}
+
+#[test]
+fn a_target_that_crashes_is_waited_for() {
+    let source = with_digest().start();
+    let mut target = with_digest().option("appendonly", "yes").start();
+    fill_with_every_kind(&source);
+    let (before, count) = (digest(&source), keys(&source));
+    let proxy = KeptProxy::start(options().allow_log(STUCK), &source);
+    let mut admin = proxy.admin("");
+    let how = json!({"keys_per_second": 1500, "batch_keys_max": 20});
+    let id = order(&mut admin, &to(&target, "0-1023", &[], how));
+    wait_moved(&mut admin, id, 100);
+    target.kill();
+    proxy.running().wait_logged("a move does not get on, and is tried again");
+    target.restart();
+    wait_state(&mut admin, id, "done");
+    assert_eq!(digest(&target), before);
+    assert_eq!((keys(&source), keys(&target)), (0, count));
+}
+
+#[test]
+fn a_proxy_that_is_away_holds_nobody_up_and_is_waited_for() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    fill_with_every_kind(&source);
+    let first = KeptProxy::start(options().allow_log(STUCK), &source);
+    let mut second = KeptProxy::start(options().allow_log(STUCK), &source);
+    let mut admin = first.admin("");
+    let how = json!({"keys_per_second": 2000, "slots_at_once": 128});
+    let id = order(&mut admin, &to(&target, "0-1023", &[second.admin_addr()], how));
+    wait_moved(&mut admin, id, 100);
+    second.kill();
+    first.running().wait_logged("a move does not get on, and is tried again");
+    // What the first has locked, it has unlocked again.
+    wait_until("no slot is locked", DEADLINE, || {
+        let table = admin.slots();
+        let is_locked = |slot: &Value| slot.get("locked").is_some();
+        if table.as_array().unwrap().iter().any(is_locked) { Err("locked") } else { Ok(()) }
+    });
+    second.restart();
+    wait_state(&mut admin, id, "done");
+    for proxy in [&first, &second] {
+        check_slots_on(&mut proxy.admin(""), &target);
+    }
+    assert_eq!(keys(&source), 0);
+}
+
+#[test]
+fn what_cannot_be_moved_is_refused_before_anything_is_locked() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    let replica = RedisServer::options().replica_of(&source).start();
+    let proxy = KeptProxy::start(options(), &source);
+    let bare = options().over([&source]).start();
+    let mut admin = proxy.admin("");
+    let before = admin.slots();
+    let mut refusal = |order: Value| {
+        let body = order.to_string();
+        admin.post_body("/api/proxy/slots/move/{x}", body.as_bytes()).cause()
+    };
+    let slots_to = |addr: String| json!({"slots": "0-9", "to": addr});
+    let (source_addr, target_addr) = (source.addr().to_string(), target.addr().to_string());
+    let elsewhere = format!("localhost:{}", source.addr().port());
+    assert_eq!(
+        refusal(slots_to(elsewhere.clone())),
+        format!("{source_addr} and {elsewhere} are the same server")
+    );
+    assert_eq!(
+        refusal(slots_to(source_addr.clone())),
+        format!("all of these slots are on {source_addr} already")
+    );
+    let said = refusal(slots_to(replica.addr().to_string()));
+    assert!(said.contains("is a replica of 127.0.0.1:"), "{said}");
+    let said = refusal(slots_to("127.0.0.1:1".to_owned()));
+    assert!(said.starts_with("127.0.0.1:1: cannot be reached: "), "{said}");
+    let said = refusal(json!({"slots": "1024", "to": target_addr}));
+    assert!(said.contains("`1024` is no slot"), "{said}");
+    let other = bare.admin_addr().to_string();
+    let said = refusal(json!({"slots": "0", "to": target_addr, "proxies": [other]}));
+    assert!(said.contains("set its `state_dir`"), "{said}");
+    let said = refusal(json!({"slots": "0", "to": target_addr, "proxies": ["127.0.0.1:1"]}));
+    assert!(said.starts_with("proxy 127.0.0.1:1: cannot be reached"), "{said}");
+    let said =
+        refusal(json!({"slots": "0", "to": target_addr, "options": {"method": "codis-sync"}}));
+    assert!(said.contains("does not know the command"), "{said}");
+    assert_eq!(admin.slots(), before);
+    // Slots that others change are theirs.
+    let filled = json!([
+        {"id": 1},
+        {"id": 2, "backend_addr": "127.0.0.1:1", "migrate_from": source_addr},
+        {"id": 3, "backend_addr": source_addr, "locked": true},
+    ]);
+    admin.fill(&filled).expect_ok();
+    for (slot, expected) in [
+        ("1", "slot 1 is offline: fill it first, there is nothing to move"),
+        ("2", "finish that first"),
+        ("3", "slot 3 is locked at this proxy"),
+    ] {
+        let order = json!({"slots": slot, "to": target_addr}).to_string();
+        let said = admin.post_body("/api/proxy/slots/move/{x}", order.as_bytes()).cause();
+        assert!(said.contains(expected), "{said}");
+    }
+    // Without a folder a proxy moves nothing and says what to set.
+    let order = json!({"slots": "0", "to": target_addr}).to_string();
+    let said = bare.admin().post_body("/api/proxy/slots/move/{x}", order.as_bytes()).cause();
+    assert!(said.contains("set `state_dir`"), "{said}");
+}
+
+#[test]
+fn slots_of_two_moves_do_not_overlap() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    fill_with_every_kind(&source);
+    let first = KeptProxy::start(options(), &source);
+    let second = KeptProxy::start(options(), &source);
+    let mut admin = first.admin("");
+    let how = || json!({"keys_per_second": 100});
+    let id = order(&mut admin, &to(&target, "0-99", &[], how()));
+    let again = to(&target, "99-100", &[], how()).to_string();
+    let said = admin.post_body("/api/proxy/slots/move/{x}", again.as_bytes()).cause();
+    assert_eq!(said, "slot 99 is part of another move that has not ended");
+    let other = to(&target, "5", &[first.admin_addr()], how()).to_string();
+    let said = second.admin("").post_body("/api/proxy/slots/move/{x}", other.as_bytes()).cause();
+    assert!(said.contains("is part of a move that proxy"), "{said}");
+    // Another one waits for its turn.
+    let waiting = order(&mut admin, &to(&target, "100-199", &[], how()));
+    assert_eq!(report(&mut admin, waiting)["state"], "queued");
+    for id in [id, waiting] {
+        admin.put(&format!("/api/proxy/slots/move/{id}/cancel/{{x}}")).expect_ok();
+    }
+    wait_state(&mut admin, waiting, "cancelled");
+    check_slots_on(&mut admin, &source);
+}
