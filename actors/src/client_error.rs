@@ -17,6 +17,12 @@ pub enum RequestFailure {
     SlotHeld,
     /// The slots of a read went to different backends while a replica was asked in vain.
     SlotsParted,
+    /// A key of the request could not be moved from its source.
+    MoveFailed,
+    /// The source did not let go of the key in time.
+    KeyMoving,
+    /// Some of the request's slots migrate in a way that needs one request per key.
+    TooManyKeys,
     /// The backend cannot be reached; the request was not sent.
     BackendDown,
     /// The backend has too many requests in flight; the request was not sent.
@@ -51,11 +57,14 @@ impl RequestFailure {
         match self {
             Self::SlotOffline => "ERR handle request, slot is not ready, may be offline",
             Self::BackendDown | Self::BackendBusy => "ERR handle response, backend conn reset",
+            Self::MoveFailed => "ERR handle request, backend conn reset",
             Self::BackendLost => "ERR handle response, backend conn failure, EOF",
             Self::BackendTimeout => "ERR handle response, backend conn failure, i/o timeout",
             Self::BackendGarbled => "ERR handle response, backend conn failure, bad resp",
             Self::SlotHeld
             | Self::SlotsParted
+            | Self::KeyMoving
+            | Self::TooManyKeys
             | Self::NoSuchDatabase
             | Self::NoReply
             | Self::ProxyTimeout => self.to_redis_client(),
@@ -67,6 +76,13 @@ impl RequestFailure {
             Self::SlotOffline => "ERR slot is offline, no backend is assigned to it",
             Self::SlotHeld => "TRYAGAIN slot is being changed and too many requests wait for it",
             Self::SlotsParted => "TRYAGAIN slots of the request were changed while it was served",
+            Self::MoveFailed => {
+                "TRYAGAIN key could not be moved from its source, the request was not executed"
+            }
+            Self::KeyMoving => "TRYAGAIN key is being moved, the request was not executed",
+            Self::TooManyKeys => {
+                "TRYAGAIN slots of the request migrate, and it has too many keys for that"
+            }
             Self::BackendDown => "ERR backend is down, the request was not sent",
             Self::BackendBusy => {
                 "ERR backend has too many requests in flight, the request was not sent"

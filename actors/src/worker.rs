@@ -348,6 +348,10 @@ pub struct WorkerCounters {
     pub requests_total: Counter,
     /// Requests that ended in an error made by the proxy, since start.
     pub failures_total: Counter,
+    /// Questions to sources of migrating slots, since start.
+    pub key_moves_total: Counter,
+    /// Requests that failed because their keys could not be moved, since start.
+    pub key_move_failures_total: Counter,
     /// Error replies of backends, since start.
     pub backend_errors_total: Counter,
     /// Requests refused before they were routed (unknown command, arity, cross-slot), since start.
@@ -400,6 +404,8 @@ impl WorkerCounters {
             clients_total: Counter::default(),
             requests_total: Counter::default(),
             failures_total: Counter::default(),
+            key_moves_total: Counter::default(),
+            key_move_failures_total: Counter::default(),
             backend_errors_total: Counter::default(),
             rejected_total: Counter::default(),
             limit_closes_total: Counter::default(),

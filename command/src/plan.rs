@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use routing::SlotId;
 use routing::slot_of;
 use smallvec::SmallVec;
@@ -83,6 +85,36 @@ impl CommandTable {
             Plan::Reject(Rejection::wrong_arity(command))
         };
         Planned { command: Some(command), plan }
+    }
+
+    /// The keys of a request, each once, in the order in which they are first named.
+    #[must_use]
+    pub fn request_keys<'a>(&self, args: &Args<'a>) -> SmallVec<[&'a [u8]; 4]> {
+        let mut keys = SmallVec::new();
+        let Ok(command) = self.resolve(args) else {
+            return keys;
+        };
+        let mut positions: SmallVec<[KeyPosition; 16]> = SmallVec::new();
+        // As in `forward`: of a request whose keys cannot all be found those that can be count.
+        let _unfindable = keys::find(command, args, &mut positions);
+        let named = positions.iter().filter_map(|position| args.get(position.index));
+        if positions.len() == 1 {
+            keys.extend(named);
+        } else {
+            let mut seen = HashSet::new();
+            keys.extend(named.filter(|key| seen.insert(*key)));
+        }
+        keys
+    }
+
+    /// A request of several keys, ready to be split into requests of one key each. `None` when it
+    /// has one key, or cannot be split.
+    #[must_use]
+    pub fn by_key(&self, args: &Args<'_>) -> Option<FanOutRequest> {
+        match self.resolve(args).ok()?.policy {
+            Policy::FanOut(kind) => FanOutRequest::by_key(kind, args),
+            _ => None,
+        }
     }
 
     /// The command or sub-command that a request calls. A container without a sub-command is

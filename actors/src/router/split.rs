@@ -39,7 +39,7 @@ impl Split {
         }
         if !self.failed.is_empty() {
             worker.counters.failures_total.add(self.failed.len() as u64);
-            session.do_send(RepliesFailed { failed: std::mem::take(&mut self.failed) });
+            session.do_send(RepliesFailed { failed: std::mem::take(&mut self.failed), text: None });
         }
     }
 }

@@ -159,6 +159,25 @@ fn a_request_without_a_name_is_unknown() {
     assert!(matches!(planned.plan, Plan::Reject(Rejection::UnknownCommand { .. })));
 }
 
+#[test]
+fn the_keys_of_a_request_are_found_each_once_and_never_its_values() {
+    let keys = |line: &str| {
+        let request = Request::words(line);
+        let keys = table().request_keys(&request.args());
+        keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys("SET k v"), ["k"]);
+    assert_eq!(keys("MSET {t}a {t}b {t}c v {t}a w"), ["{t}a", "{t}c"]);
+    assert_eq!(keys("EVAL script 2 {t}a {t}b value"), ["{t}a", "{t}b"]);
+    assert_eq!(keys("eval script 0 value"), Vec::<String>::new());
+    assert_eq!(keys("ZUNIONSTORE {t}d 2 {t}a {t}b WEIGHTS 1 2"), ["{t}d", "{t}a", "{t}b"]);
+    assert_eq!(keys("OBJECT ENCODING k"), ["k"]);
+    assert_eq!(keys("XREAD COUNT 1 STREAMS {t}a {t}b 0 0"), ["{t}a", "{t}b"]);
+    assert_eq!(keys("PFMERGE k"), ["k"]);
+    assert_eq!(keys("PUBLISH channel message"), Vec::<String>::new());
+    assert_eq!(keys("NOSUCH k"), Vec::<String>::new());
+}
+
 proptest! {
     #[test]
     fn a_plan_is_found_for_any_bytes(
