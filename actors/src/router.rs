@@ -10,6 +10,7 @@
 //! | message        | from            | what happens                                          |
 //! |----------------|-----------------|-------------------------------------------------------|
 //! | `RouteBatch`   | SessionActor    | split, forwarded                                      |
+//! | `AskBackend`   | SessionActor    | sent to the backend that it names                     |
 //! | `RetryBatch`   | BackendConnActor| reads that a replica could not serve go to the primary|
 //! | `PrepareFill`  | TopologyActor   | slots are held; answered when they are drained        |
 //! | `CutOff`       | TopologyActor   | connections that a round waits for are closed         |
@@ -31,6 +32,7 @@
 
 mod backends;
 pub(crate) mod fill;
+pub(crate) mod named;
 mod parking;
 mod retry;
 mod routes;

@@ -144,6 +144,7 @@ impl BackendConnActor {
         };
         let request = *request;
         let is_own = run.session.is_none();
+        let may_move = run.source.is_some();
         let bytes = data.get(range.clone()).unwrap_or_default();
         let is_error = piece == Piece::Whole && resp::reply::is_error(bytes);
         if is_error {
@@ -153,7 +154,7 @@ impl BackendConnActor {
         if is_own {
             self.hand_over(data, collected);
             self.take_own_reply(bytes);
-        } else if is_error && self.is_refused_by_replica(bytes) {
+        } else if is_error && self.is_refused_by_replica(bytes) && may_move {
             self.hand_over(data, collected);
             self.retry_front();
         } else {
