@@ -403,6 +403,13 @@ impl RouterActor {
             let (ticket, part) = refused.waiting.ticket_and_part();
             split.fail_part(ticket, part, RequestFailure::SlotHeld);
         }
+        self.publish_parked();
+    }
+
+    fn publish_parked(&self) {
+        let (requests, bytes) = self.parking.size();
+        self.worker.counters.requests_parked.set(requests as u64);
+        self.worker.counters.parked_bytes.set(bytes as u64);
     }
 
     /// Routes again what was parked; what must still wait is parked again, in the same order.
@@ -422,6 +429,7 @@ impl RouterActor {
                 }
             }
         }
+        self.publish_parked();
     }
 
     fn compile(&mut self) {

@@ -57,8 +57,10 @@ impl SlotReport {
 }
 
 /// What a slot does with requests, in one word: they are served, they wait, or they get an error.
-pub(crate) fn state(assignment: &SlotAssignment) -> &'static str {
+/// `is_held`: a change of the slot is under way.
+pub(crate) fn state(assignment: &SlotAssignment, is_held: bool) -> &'static str {
     match assignment {
+        _ if is_held => "held",
         locked if locked.is_locked => "locked",
         offline if offline.is_offline() => "offline",
         _ => "normal",
@@ -66,7 +68,7 @@ pub(crate) fn state(assignment: &SlotAssignment) -> &'static str {
 }
 
 /// Every word that [`state`] may say.
-pub(crate) const STATES: [&str; 3] = ["normal", "locked", "offline"];
+pub(crate) const STATES: [&str; 4] = ["normal", "held", "locked", "offline"];
 
 /// All slots in the order of their ids. Replicas that are not used are not told of.
 pub(crate) fn report(table: &SlotTable, is_primary_only: bool) -> Vec<SlotReport> {
