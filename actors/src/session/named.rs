@@ -19,6 +19,10 @@ use super::SessionActor;
 use crate::router::named::AskBackend;
 use crate::session::window::Ticket;
 
+/// Longer than any name of a host with its port: the rest of what a client sends need not be carried
+/// to the router.
+const ADDR_BYTES_MAX: usize = 512;
+
 impl SessionActor {
     /// The plan as this proxy has it: at a Codis proxy the argument of PING and INFO is a backend.
     pub(super) fn in_dialect<'t>(&self, planned: Planned<'t>, args: &Args<'_>) -> Planned<'t> {
@@ -36,13 +40,15 @@ impl SessionActor {
         };
         let kept = args.iter().enumerate().filter(|(index, _)| *index != 1);
         let kept: Vec<&[u8]> = kept.map(|(_, arg)| arg).collect();
+        let addr = args.get(1).unwrap_or_default();
+        let addr = addr.get(..ADDR_BYTES_MAX).unwrap_or(addr);
         let mut frame = Vec::new();
         encode::request(&mut frame, &kept);
         self.links.router.do_send(AskBackend {
             session: Arc::clone(me),
             ticket,
             database: self.record.database.get(),
-            addr: Bytes::copy_from_slice(args.get(1).unwrap_or_default()),
+            addr: Bytes::copy_from_slice(addr),
             frame: Bytes::from(frame),
         });
     }
