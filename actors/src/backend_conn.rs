@@ -85,6 +85,13 @@ pub struct ForwardBatch {
     pub requests: Vec<ForwardRequest>,
 }
 
+impl ForwardBatch {
+    /// Whether another backend may answer as well.
+    fn may_move(&self) -> bool {
+        !self.requests.iter().any(|request| request.is_for_backend)
+    }
+}
+
 /// Puts a fence behind everything that came before.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -325,8 +332,9 @@ impl BackendConnActor {
             request.write(&batch.data, &batch.parts, &mut self.out);
         }
         let now_us = self.worker.clock.now_us();
+        let may_move = self.status.target.role == Role::Replica && batch.may_move();
         let mut run = Run::new(Some(batch.reply_to), batch.requests, now_us);
-        if self.status.target.role == Role::Replica {
+        if may_move {
             run.source = Some((batch.data, batch.parts));
         }
         self.in_flight.push(run);

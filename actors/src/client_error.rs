@@ -190,10 +190,19 @@ pub(crate) mod text {
     pub(crate) const DB_OUT_OF_RANGE: &str = "ERR DB index is out of range";
     pub(crate) const CLIENT_NAME: &str =
         "ERR Client names cannot contain spaces, newlines or special characters.";
+    pub(crate) const PING_ARITY: &str = "ERR wrong number of arguments for 'ping' command";
     pub(crate) const NO_SUCH_CLIENT: &str = "ERR No such client";
     pub(crate) const CLIENT_ID: &str = "ERR client-id should be greater than 0";
     pub(crate) const NOT_ONLINE: &str = "ERR router is not online";
     pub(crate) const MAX_CLIENTS: &str = "ERR max number of clients reached";
+
+    /// A client named a backend that serves no slot. Only commands of Codis do that, so the text
+    /// is always that of Codis.
+    pub(crate) fn no_such_backend(addr: &str) -> String {
+        const SHOWN_LETTERS_MAX: usize = 128;
+        let shown: String = addr.chars().take(SHOWN_LETTERS_MAX).collect();
+        format!("ERR backend server '{shown}' not found")
+    }
 
     /// The text of a Codis 3.2 proxy in the place of one of ours.
     pub(crate) fn for_codis(text: &str, databases: usize) -> Cow<'_, str> {

@@ -11,6 +11,7 @@
 //! | message        | from            | what happens                                          |
 //! |----------------|-----------------|-------------------------------------------------------|
 //! | `RouteBatch`   | SessionActor    | split, forwarded                                      |
+//! | `AskBackend`   | SessionActor    | sent to the backend that it names                     |
 //! | `RetryBatch`   | BackendConnActor| reads that a replica could not serve go to the primary|
 //! | `PrepareFill`  | TopologyActor   | slots are held; answered when they are drained        |
 //! | `CutOff`       | TopologyActor   | connections that a round waits for are closed         |
@@ -35,6 +36,7 @@
 mod backends;
 pub(crate) mod fill;
 pub(crate) mod migrating;
+pub(crate) mod named;
 mod parking;
 mod retry;
 mod routes;
@@ -433,6 +435,13 @@ impl RouterActor {
             let (ticket, part) = refused.waiting.ticket_and_part();
             split.fail_part(ticket, part, RequestFailure::SlotHeld);
         }
+        self.publish_parked();
+    }
+
+    fn publish_parked(&self) {
+        let (requests, bytes) = self.parking.size();
+        self.worker.counters.requests_parked.set(requests as u64);
+        self.worker.counters.parked_bytes.set(bytes as u64);
     }
 
     /// Routes again what was parked; what must still wait is parked again, in the same order.
@@ -452,6 +461,7 @@ impl RouterActor {
                 }
             }
         }
+        self.publish_parked();
     }
 
     fn compile(&mut self) {

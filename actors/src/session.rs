@@ -12,7 +12,7 @@
 //! | `RepliesFailed`  | RouterActor, BackendConnActor| errors enter the window                |
 //! | `FanOutPlanned`  | RouterActor                 | the window learns how to merge parts    |
 //! | `StillParked`    | RouterActor                 | the watch over lost replies starts anew |
-//! | `LocalAnswered`  | its own question            | an answer of the proxy enters the window|
+//! | `LocalAnswered`  | its own question, RouterActor| an answer of the proxy enters the window|
 //! | `CloseSession`   | SupervisorActor, StatsActor | closed at once                          |
 //! | `DrainSession`   | SupervisorActor             | no further requests; closed when answered|
 //!
@@ -32,6 +32,7 @@ mod client_command;
 mod hello;
 mod info;
 mod local;
+mod named;
 mod pump;
 pub(crate) mod record;
 mod requests;

@@ -331,6 +331,11 @@ impl Counter {
         self.0.store(self.value().wrapping_add(count), Ordering::Relaxed);
     }
 
+    /// Takes the place of the value; only the owning worker may call it.
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     /// Takes away; only the owning worker may call it.
     pub(crate) fn sub(&self, count: u64) {
         self.0.store(self.value().wrapping_sub(count), Ordering::Relaxed);
@@ -364,6 +369,10 @@ pub struct WorkerCounters {
     pub client_bytes_out: Counter,
     /// Backend connections that are ready now.
     pub backend_conns: Counter,
+    /// Requests parked now.
+    pub requests_parked: Counter,
+    /// The bytes of the requests parked now.
+    pub parked_bytes: Counter,
     /// Per command, by `CommandId`.
     pub commands: Vec<CommandCounters>,
     /// From the read that brought a request to the write of its reply, by [`RequestClass`].
@@ -412,6 +421,8 @@ impl WorkerCounters {
             client_bytes_in: Counter::default(),
             client_bytes_out: Counter::default(),
             backend_conns: Counter::default(),
+            requests_parked: Counter::default(),
+            parked_bytes: Counter::default(),
             commands: (0..commands).map(|_| CommandCounters::default()).collect(),
             latency: std::array::from_fn(|_| Histogram::default()),
         }

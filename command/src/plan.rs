@@ -22,6 +22,7 @@ use crate::fan_out::FanOut;
 use crate::fan_out::FanOutRequest;
 use crate::keys;
 use crate::keys::KeyPosition;
+use crate::named_slot::named_slot;
 use crate::policy::Feature;
 use crate::policy::LocalCommand;
 use crate::policy::Policy;
@@ -54,6 +55,8 @@ pub enum Plan {
         /// Which server of the slot may answer.
         access: Access,
     },
+    /// The request goes, without its first argument, to the backend with this address.
+    NamedBackend,
     /// The request has keys in more than one slot and is split.
     FanOut(FanOutRequest),
     /// The client gets an error.
@@ -150,10 +153,13 @@ fn plan_of(command: &Command, args: &Args<'_>) -> Result<Plan, Rejection> {
             FanOut::OneSlot(slot) => Ok(Plan::Forward { slot, access: command.access }),
             FanOut::ManySlots(request) => Ok(Plan::FanOut(request)),
         },
-        // The arity in the table has no upper end, and yet Redis refuses a second message.
-        Policy::Local(LocalCommand::Ping) if args.len() > 2 => Err(Rejection::wrong_arity(command)),
         Policy::Local(local) => Ok(Plan::Local(local)),
         Policy::AnyBackend => Ok(Plan::Forward { slot: KEYLESS_SLOT, access: command.access }),
+        Policy::NamedSlot => {
+            let slot = named_slot(args.get(1).unwrap_or_default())?;
+            Ok(Plan::Forward { slot, access: Access::Write })
+        }
+        Policy::NamedBackend => Ok(Plan::NamedBackend),
         // Only a container without arguments of its own comes here, and its arity forbids that.
         Policy::Container => Err(Rejection::wrong_arity(command)),
         Policy::ClusterDisabled => Err(Rejection::ClusterDisabled),

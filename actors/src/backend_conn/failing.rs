@@ -1,6 +1,7 @@
 //! Answering requests that the backend will not answer.
 //!
-//! A replica's reads are never failed here: the router sends them to the primary instead.
+//! A replica's reads are never failed here: the router sends them to the primary instead. Only what
+//! a client sent to this very replica is.
 
 use super::waiting::Waiter;
 use super::{BackendConnActor, ConnStatus, ForwardBatch, ForwardRequest, ReplyTo, Role, Run};
@@ -58,7 +59,7 @@ impl BackendConnActor {
 
     /// Refuses a batch that was not sent; a replica's reads go to the primary.
     pub(super) fn refuse(&self, batch: ForwardBatch, failure: RequestFailure) {
-        if self.status.target.role == Role::Replica {
+        if self.status.target.role == Role::Replica && batch.may_move() {
             self.retry(batch);
         } else {
             self.fail(&batch.reply_to, &batch.requests, failure);

@@ -142,6 +142,7 @@ impl BackendConnActor {
         };
         let request = *request;
         let is_own = run.reply_to.is_none();
+        let may_move = run.source.is_some();
         let bytes = data.get(range.clone()).unwrap_or_default();
         let is_error = piece == Piece::Whole && resp::reply::is_error(bytes);
         if is_error {
@@ -151,7 +152,7 @@ impl BackendConnActor {
         if is_own {
             self.hand_over(data, collected);
             self.take_own_reply(bytes);
-        } else if is_error && self.is_refused_by_replica(bytes) {
+        } else if is_error && self.is_refused_by_replica(bytes) && may_move {
             self.hand_over(data, collected);
             self.retry_front();
         } else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use bytes::Bytes;
 use config::MigrationMethod;
-use routing::{BackendAddr, SlotId};
+use routing::BackendAddr;
 use slog::{info, warn};
 
 use super::queues::{EntryId, Key, KeyState, Keys};
@@ -161,14 +161,8 @@ impl MigratorActor {
         let number = self.next_ask;
         self.next_ask = number.wrapping_add(1);
         self.asks.insert(number, ask);
-        let request = ForwardRequest {
-            ticket: Ticket::from_number(number),
-            part: 0,
-            is_in_parts: false,
-            slot: SlotId::default(),
-            start: 0,
-            len: u32::try_from(question.len()).unwrap_or(u32::MAX),
-        };
+        let len = u32::try_from(question.len()).unwrap_or(u32::MAX);
+        let request = ForwardRequest::for_backend(Ticket::from_number(number), len);
         let batch = ForwardBatch {
             reply_to: ReplyTo::Migrator(Arc::clone(me)),
             data: Bytes::from(question),

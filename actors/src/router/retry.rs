@@ -101,7 +101,7 @@ impl RouterActor {
         };
         match self.worker.commands.plan(&Args::new(frame, &spans)).plan {
             Plan::FanOut(keys) => Some(keys),
-            Plan::Local(_) | Plan::Forward { .. } | Plan::Reject(_) => None,
+            Plan::Local(_) | Plan::Forward { .. } | Plan::NamedBackend | Plan::Reject(_) => None,
         }
     }
 }

@@ -103,7 +103,6 @@ fn the_checks_run_in_the_order_of_redis() {
         ("get", "ERR wrong number of arguments for 'get' command"),
         ("GET a b", "ERR wrong number of arguments for 'get' command"),
         ("mset a 1 b", "ERR wrong number of arguments for 'mset' command"),
-        ("ping a b", "ERR wrong number of arguments for 'ping' command"),
         ("multi now", "ERR wrong number of arguments for 'multi' command"),
         ("shutdown a b c d e f", "ERR command 'shutdown' is not allowed through this proxy"),
         ("config", "ERR wrong number of arguments for 'config' command"),
@@ -119,6 +118,23 @@ fn the_checks_run_in_the_order_of_redis() {
     for (line, expected) in cases {
         let text = rejection(line);
         assert!(text.starts_with(expected), "{line}: {text}");
+    }
+}
+
+#[test]
+fn requests_that_name_a_slot_or_a_backend_go_there() {
+    let slot = SlotId::new(1023).expect("the last slot");
+    let to_primary = Plan::Forward { slot, access: Access::Write };
+    assert_eq!(plan("slotsscan 1023 0"), to_primary);
+    assert_eq!(plan("SLOTSSCAN 1023 0 COUNT 10"), to_primary);
+    assert_eq!(plan("slotsinfo 127.0.0.1:6379"), Plan::NamedBackend);
+    for (line, expected) in [
+        ("slotsscan 1024 0", "ERR parse slotnum '1024' failed, out of range"),
+        ("slotsscan 1", "ERR wrong number of arguments for 'slotsscan' command"),
+        ("slotsinfo", "ERR wrong number of arguments for 'slotsinfo' command"),
+        ("slotsinfo a b", "ERR wrong number of arguments for 'slotsinfo' command"),
+    ] {
+        assert_eq!(rejection(line), expected);
     }
 }
 

@@ -9,6 +9,7 @@ fn request(len: u32) -> ForwardRequest {
         ticket: window.enter(0, false, Tag::default()),
         part: 0,
         is_in_parts: false,
+        is_for_backend: false,
         slot: routing::SlotId::default(),
         start: 0,
         len,

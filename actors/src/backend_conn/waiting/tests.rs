@@ -15,6 +15,7 @@ fn batch(lens: &[u32]) -> ForwardBatch {
         ticket: Ticket::default(),
         part: 0,
         is_in_parts: false,
+        is_for_backend: false,
         slot: routing::SlotId::default(),
         start: 0,
         len: *len,
