@@ -49,7 +49,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use bytes::Bytes;
 use command::{Access, FanOutRequest};
-use routing::{SLOTS, SlotId, SlotTable};
+use routing::{SlotId, SlotTable};
 
 use crate::backend_conn::{BackendStatus, ForwardBatch, ForwardRequest, ReplyTo};
 use crate::client_error::RequestFailure;
@@ -61,7 +61,7 @@ use crate::supervisor::Tick;
 use crate::worker::{Settings, Worker};
 use backends::{Backends, Conn};
 use fill::Filling;
-use migrating::{KEYS_SPLIT_MAX, MoveRequest};
+use migrating::MoveRequest;
 use parking::{Parked, Parking, ParkingLimits, Waiting};
 use routes::{BackendIndex, RouteIndex, RoutePolicy, Routes, Way};
 use split::Split;
@@ -334,41 +334,6 @@ impl RouterActor {
                 self.touched.push(backend);
             }
             pending.push(request);
-        }
-    }
-
-    /// Splits a request into one part per route, in the place of the request.
-    fn fan_out(
-        &mut self,
-        data: &Bytes,
-        database: u16,
-        request: &RouteRequest,
-        keys: &FanOutRequest,
-        split: &mut Split,
-    ) {
-        if keys.keys() > KEYS_SPLIT_MAX && keys.slots().any(|slot| self.is_split_by_key(slot)) {
-            split.fail(request.ticket, RequestFailure::TooManyKeys);
-            return;
-        }
-        let routes = &self.routes;
-        let destination_of = |place, slot| match routes.of_slot(slot) {
-            Way::Migrating(route) if routes.is_split_by_key(route) => SLOTS + place,
-            Way::Migrating(route) | Way::Route(route) => route.index(),
-            // The whole request has a way, so each of its slots has one.
-            Way::Held | Way::Offline => 0,
-        };
-        let (parts, merge) = keys.split(request.frame(data), destination_of, &mut split.parts);
-        split.plans.push((request.ticket, merge));
-        for (part, number) in parts.iter().zip(0_u16..) {
-            let forward = ForwardRequest::part(request.ticket, number, part);
-            match self.routes.of_slot(part.slot) {
-                Way::Migrating(route) => self.pend_moving(route, forward),
-                Way::Route(route) => {
-                    let backend = self.choose(route, database, request.access);
-                    self.pend(backend, forward);
-                }
-                Way::Held | Way::Offline => {}
-            }
         }
     }
 
