@@ -112,6 +112,10 @@ pub struct Overview {
     pub requests_rejected_total: u64,
     /// Requests that failed in the proxy: slot offline, backend down, lost, late.
     pub requests_failed_total: u64,
+    /// Questions to sources of migrating slots since start.
+    pub key_moves_total: u64,
+    /// Requests that failed because their keys could not be moved, since start.
+    pub key_move_failures_total: u64,
     /// Error replies of backends.
     pub backend_errors_total: u64,
     /// Bytes read from clients.
@@ -248,6 +252,8 @@ fn overview(shared: &Shared, answers: Vec<Vec<BackendStatus>>) -> Overview {
         requests_total: shared.sum(|counters| counters.requests_total.value()),
         requests_rejected_total: shared.sum(|counters| counters.rejected_total.value()),
         requests_failed_total: shared.sum(|counters| counters.failures_total.value()),
+        key_moves_total: shared.sum(|counters| counters.key_moves_total.value()),
+        key_move_failures_total: shared.sum(|counters| counters.key_move_failures_total.value()),
         backend_errors_total: shared.sum(|counters| counters.backend_errors_total.value()),
         client_bytes_in_total: shared.sum(|counters| counters.client_bytes_in.value()),
         client_bytes_out_total: shared.sum(|counters| counters.client_bytes_out.value()),

@@ -73,6 +73,8 @@ fn requests(text: &mut Exposition, view: &View) {
     text.single(&table::REJECTED, overview.requests_rejected_total);
     text.single(&table::FAILED, overview.requests_failed_total);
     text.single(&table::ERROR_REPLIES, overview.backend_errors_total);
+    text.single(&table::KEY_MOVES, overview.key_moves_total);
+    text.single(&table::KEY_MOVES_FAILED, overview.key_move_failures_total);
     let mut durations = text.family(&table::REQUEST_DURATION);
     for (class, latency) in &view.latency {
         durations.histogram(&[class.label()], latency);

@@ -86,7 +86,9 @@ metrics! {
     BACKEND_CONNECTS: Counter, "keyway_backend_connects_total", ["backend", "role"], "Connections made.";
     BACKEND_DURATION: Histogram, "keyway_backend_duration_seconds", ["backend", "role"], "From the moment a connection took a request to its reply.";
     BACKEND_SLOTS: Gauge, "keyway_backend_slots", ["backend", "role"], "Slots that the backend serves.";
-    SLOTS: Gauge, "keyway_slots", ["state"], "Slots. state: normal, held (a change is under way, requests wait), locked (requests wait), offline (requests get an error).";
+    SLOTS: Gauge, "keyway_slots", ["state"], "Slots. state: normal, held (a change is under way, requests wait), locked (requests wait), migrating (keys move to another group), offline (requests get an error).";
+    KEY_MOVES: Counter, "keyway_key_moves_total", [], "Questions to the sources of migrating slots, before requests for their keys: to move keys, or to run a request that they still have the key of.";
+    KEY_MOVES_FAILED: Counter, "keyway_key_move_failures_total", [], "Requests that got an error because the source did not let go of their keys.";
     EPOCH: Gauge, "keyway_slots_epoch", [], "Version of the slot table; it grows with every change.";
     FILLS: Gauge, "keyway_slot_fills", [], "Changes of slots that are under way or wait.";
     PARKED: Gauge, "keyway_requests_parked", [], "Requests that wait for slots that are held or locked, at most slot_parked_max in each worker.";

@@ -48,6 +48,8 @@ fn view() -> View {
             requests_total: 40,
             requests_rejected_total: 1,
             requests_failed_total: 2,
+            key_moves_total: 0,
+            key_move_failures_total: 0,
             backend_errors_total: 3,
             client_bytes_in_total: 400,
             client_bytes_out_total: 500,
