@@ -71,22 +71,24 @@ pub(crate) struct Migration {
     pub(crate) target: BackendAddr,
     /// Whether the source may run requests itself, if it can.
     pub(crate) is_semi_async: bool,
-    /// Whether a key that the target has already is replaced by the source's. Not when a primary was
-    /// replaced meanwhile: its successor may have keys again that it had let go of.
+    /// Whether a key that the target has already is replaced by the source's. Not when the target is
+    /// known to have had none before, and not when a primary was replaced meanwhile: its successor may
+    /// have keys again that it had let go of.
     pub(crate) replaces: bool,
 }
 
 impl Migration {
     /// The migration of a slot, if it migrates.
     pub(crate) fn of(assignment: &SlotAssignment, method: MigrationMethod) -> Option<Self> {
-        let source = assignment.source.as_ref()?.addr.clone();
+        let source = assignment.source.as_ref()?;
+        let replaces = !source.keeps_target && !assignment.is_switched;
         let target = assignment.primary.clone()?;
         let is_semi_async = match method {
             MigrationMethod::Auto => assignment.forward_method == 1,
             MigrationMethod::SemiAsync => true,
             MigrationMethod::Sync | MigrationMethod::Migrate => false,
         };
-        Some(Self { source, target, is_semi_async, replaces: !assignment.is_switched })
+        Some(Self { source: source.addr.clone(), target, is_semi_async, replaces })
     }
 }
 
