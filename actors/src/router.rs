@@ -50,6 +50,7 @@ use crate::client_error::RequestFailure;
 use crate::io::detached;
 use crate::session::window::Ticket;
 use crate::session::{RepliesFailed, SessionActor, StillParked};
+use crate::slow_log::Stamps;
 use crate::supervisor::Tick;
 use crate::worker::Worker;
 use backends::{Backends, Conn};
@@ -365,7 +366,8 @@ impl RouterActor {
                     let failed = batch.requests.iter().map(|request| {
                         (request.ticket, request.part, RequestFailure::NoSuchDatabase)
                     });
-                    session.do_send(RepliesFailed { failed: failed.collect() });
+                    let stamps = Stamps::unsent(self.worker.clock.now_us());
+                    session.do_send(RepliesFailed { failed: failed.collect(), stamps });
                 }
             }
         }
@@ -405,6 +407,8 @@ impl RouterActor {
 
     /// Routes again what was parked; what must still wait is parked again, in the same order.
     fn release(&mut self) {
+        // No read woke the worker, and the wait of these requests ends now.
+        self.worker.clock.refresh();
         for Parked { session, database, frame, waiting } in self.parking.take_all() {
             let mut split = Split::default();
             match waiting {

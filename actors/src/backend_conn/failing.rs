@@ -11,6 +11,7 @@ use super::{BackendConnActor, ConnStatus, ForwardBatch, ForwardRequest, Role, Ru
 use crate::client_error::RequestFailure;
 use crate::router::RetryBatch;
 use crate::session::{RepliesFailed, SessionActor};
+use crate::slow_log::Stamps;
 
 impl BackendConnActor {
     /// Answers what was written, at least in part, to a connection that is gone.
@@ -26,7 +27,8 @@ impl BackendConnActor {
     /// Answers all that was not written, and all that waits: the backend is down.
     pub(super) fn fail_everything(&mut self) {
         self.out.clear();
-        for run in self.in_flight.fail_all() {
+        for mut run in self.in_flight.fail_all() {
+            run.written_us = self.worker.clock.now_us();
             self.fail_run(run, RequestFailure::BackendDown, false);
         }
         while let Some(waiter) = self.waiting.pop() {
@@ -49,14 +51,15 @@ impl BackendConnActor {
         let Some(session) = run.session.clone() else {
             return;
         };
+        let stamps = self.stamps_of(&run);
         let mut requests = run.unanswered().to_vec();
         let Some((data, parts)) = run.source else {
-            self.fail(&session, &requests, failure);
+            self.fail(&session, &requests, failure, stamps);
             return;
         };
         if is_front_begun && !requests.is_empty() {
             let begun = requests.remove(0);
-            self.fail(&session, &[begun], failure);
+            self.fail(&session, &[begun], failure, stamps);
         }
         self.retry(ForwardBatch { session, data, parts, requests });
     }
@@ -66,7 +69,9 @@ impl BackendConnActor {
         if self.status.target.role == Role::Replica {
             self.retry(batch);
         } else {
-            self.fail(&batch.session, &batch.requests, failure);
+            let unsent = Stamps::unsent(self.worker.clock.now_us());
+            let stamps = Stamps { backend: Some(self.id), ..unsent };
+            self.fail(&batch.session, &batch.requests, failure, stamps);
         }
     }
 
@@ -84,10 +89,11 @@ impl BackendConnActor {
         session: &Addr<SessionActor>,
         requests: &[ForwardRequest],
         failure: RequestFailure,
+        stamps: Stamps,
     ) {
         ConnStatus::count(&self.status.failures_total, requests.len());
         self.worker.counters.failures_total.add(requests.len() as u64);
         let failed = requests.iter().map(|request| (request.ticket, request.part, failure));
-        session.do_send(RepliesFailed { failed: failed.collect() });
+        session.do_send(RepliesFailed { failed: failed.collect(), stamps });
     }
 }

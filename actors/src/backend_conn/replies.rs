@@ -23,6 +23,7 @@ use tokio_util::io::poll_read_buf;
 use super::{BackendConnActor, ConnState, ConnStatus, ForwardBatch, Loss, Role, Run};
 use crate::session::window::Piece;
 use crate::session::{ReplyBatch, ReplySpan, SessionActor};
+use crate::slow_log::{Stamps, wrapped};
 
 /// Replies at least this large are handed over in pieces.
 const STREAM_BYTES_MIN: usize = 16 * 1024;
@@ -199,7 +200,17 @@ impl BackendConnActor {
         if let (Some(session), false) = (&run.session, replies.is_empty()) {
             let latency_us = self.worker.clock.now_us().saturating_sub(run.entered_us);
             self.status.latency.record(latency_us, replies.len() as u64);
-            session.do_send(ReplyBatch { data: data.slice(start..end), replies });
+            let stamps = self.stamps_of(run);
+            session.do_send(ReplyBatch { data: data.slice(start..end), replies, stamps });
+        }
+    }
+
+    /// When the requests of a run were written; what becomes of them is known now.
+    pub(super) fn stamps_of(&self, run: &Run<Arc<Addr<SessionActor>>>) -> Stamps {
+        Stamps {
+            written_us: wrapped(run.written_us),
+            read_us: wrapped(self.worker.clock.now_us()),
+            backend: Some(self.id),
         }
     }
 
