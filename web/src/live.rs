@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::backends::Backend;
 use crate::slots::state;
+use crate::slow::SlowLine;
 use crate::view::{Command, View};
 
 /// Answers of `/keyway/live`. Totals count from the start of the process.
@@ -42,6 +43,8 @@ pub(crate) struct Live {
     epoch: u64,
     fills: usize,
     slots: Vec<SlotRun>,
+    /// The slowest of the requests that the slow log keeps.
+    slow_requests: Vec<SlowLine>,
 }
 
 /// The bins of a histogram that are not empty: upper bound in microseconds, requests.
@@ -83,7 +86,7 @@ struct SlotRun {
 }
 
 impl Live {
-    pub(crate) fn of(view: View) -> Self {
+    pub(crate) fn of(view: View, slow_requests: Vec<SlowLine>) -> Self {
         let (latency, backend_latency) = (view.forwarded_latency(), view.backend_latency());
         let overview = view.overview;
         Self {
@@ -113,6 +116,7 @@ impl Live {
             epoch: view.table.epoch(),
             fills: view.fills,
             slots: runs(&view.table),
+            slow_requests,
         }
     }
 }

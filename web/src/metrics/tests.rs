@@ -56,6 +56,7 @@ fn view() -> View {
             commands: Vec::new(),
             backends: conns,
         },
+        slow: vec![("queue", 1), ("backend", 5), ("write", 0)],
         table,
         fills: 0,
     }
