@@ -252,6 +252,11 @@ impl SlowLog {
         requests.collect()
     }
 
+    /// The number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Forgets the entries.
     pub(crate) fn reset(&mut self) {
         self.entries = VecDeque::new();

@@ -6,7 +6,7 @@
 //! | `QueryClients`  | SessionActor, admin server    | every worker's clients, joined           |
 //! | `KillClients`   | SessionActor                  | passed on to every worker                |
 //! | `QueryOverview` | admin server                  | counters, and every worker's backends    |
-//! | `QuerySlow`, `QueryEvents` | SessionActor, admin server | every worker's slow log, joined |
+//! | `QuerySlow`, `QuerySlowCount`, `QueryEvents` | SessionActor, admin server | every worker's slow log, joined |
 //! | `ForgetSlow`, `ForgetEvents` | SessionActor     | passed on to every worker                |
 //!
 //! Supervision: started by wiring, lives as long as the process.
@@ -24,8 +24,8 @@ use crate::backend_conn::BackendStatus;
 use crate::session::record::ClientRecord;
 use crate::slow_log::{self, Event, Events, SlowRequest};
 use crate::supervisor::{
-    CloseClients, ListBackends, ListClients, ListEvents, ListSlow, ResetEvents, ResetSlow,
-    SupervisorActor,
+    CloseClients, CountSlow, ListBackends, ListClients, ListEvents, ListSlow, ResetEvents,
+    ResetSlow, SupervisorActor,
 };
 use crate::worker::Shared;
 
@@ -93,6 +93,11 @@ pub struct QuerySlow {
     /// How many.
     pub count: usize,
 }
+
+/// Asks how many slow requests are kept.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub struct QuerySlowCount;
 
 /// Forgets all slow requests.
 #[derive(Message)]
@@ -257,6 +262,17 @@ impl Handler<QuerySlow> for StatsActor {
         let count = question.count.min(self.shared.settings.config.slowlog_max_len);
         let answers = self.ask_workers(|| ListSlow { count });
         Box::pin(async move { slow_log::joined(answers.await, count) })
+    }
+}
+
+impl Handler<QuerySlowCount> for StatsActor {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, _: QuerySlowCount, _ctx: &mut Self::Context) -> Self::Result {
+        // Each worker keeps so many, and the newest of all of them are told.
+        let count_max = self.shared.settings.config.slowlog_max_len;
+        let answers = self.ask_workers(|| CountSlow);
+        Box::pin(async move { answers.await.into_iter().sum::<usize>().min(count_max) })
     }
 }
 

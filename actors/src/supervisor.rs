@@ -7,7 +7,7 @@
 //! | `ListClients`  | StatsActor    | answered from the sessions' records                      |
 //! | `CloseClients` | StatsActor    | matching sessions are closed                             |
 //! | `ListBackends` | StatsActor    | passed on to the router                                  |
-//! | `ListSlow`, `ResetSlow`, `ListEvents`, `ResetEvents` | StatsActor | from the worker's slow log |
+//! | `ListSlow`, `CountSlow`, `ResetSlow`, `ListEvents`, `ResetEvents` | StatsActor | from the worker's slow log |
 //! | `QueryRouter`  | wiring        | answered                                                 |
 //! | `Drain`        | wiring        | sessions take no more requests; answered when all ended  |
 //!
@@ -92,6 +92,11 @@ pub(crate) struct ListBackends;
 pub(crate) struct ListSlow {
     pub(crate) count: usize,
 }
+
+/// Asks for the number of slow requests that are kept.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub(crate) struct CountSlow;
 
 /// Forgets the slow requests.
 #[derive(Message)]
@@ -255,6 +260,14 @@ impl Handler<ListSlow> for SupervisorActor {
 
     fn handle(&mut self, question: ListSlow, _ctx: &mut Self::Context) -> Self::Result {
         MessageResult(self.worker.slow_log.borrow().newest(question.count))
+    }
+}
+
+impl Handler<CountSlow> for SupervisorActor {
+    type Result = usize;
+
+    fn handle(&mut self, _: CountSlow, _ctx: &mut Self::Context) -> usize {
+        self.worker.slow_log.borrow().len()
     }
 }
 

@@ -255,7 +255,7 @@ settings! {
     /// enters the log that SLOWLOG shows, and what took so long of it becomes an event of LATENCY.
     /// 0: every request. -1: none, and nothing is kept for it.
     slowlog_log_slower_than: Integer = 10_000;
-    /// Slow requests that are kept; a further one replaces the oldest. 65536 at most.
+    /// Slow requests that are kept; a further one replaces the oldest. 10000 at most.
     slowlog_max_len: Count = 128;
 
     ["Reports of its figures that the proxy sends", Full]

@@ -24,7 +24,7 @@ const REQUEST_BYTES_END: u64 = 4 << 30;
 const ROOM_BYTES_MIN: usize = 1 << 20;
 
 /// Every worker keeps as many slow requests; one takes up to some kilobytes.
-const SLOW_REQUESTS_MAX: usize = 65_536;
+const SLOW_REQUESTS_MAX: usize = 10_000;
 
 /// A shorter period would be traffic rather than a sign of life.
 const PING_PERIOD_MIN: Duration = Duration::from_secs(1);

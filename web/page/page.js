@@ -356,7 +356,7 @@ function showCommands(live, before, seconds) {
 }
 
 function showSlow(requests) {
-  byId("slow-summary").textContent = requests.length > 0 ? `the slowest ${requests.length} in the log` : "";
+  byId("slow-summary").textContent = requests.length > 0 ? "of the last 128 that were slow" : "";
   const rows = requests.map((request) => {
     const text = labelled("Request", element("code", request.request));
     text.className = "address";

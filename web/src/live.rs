@@ -43,7 +43,7 @@ pub(crate) struct Live {
     epoch: u64,
     fills: usize,
     slots: Vec<SlotRun>,
-    /// The slowest of the requests that the slow log keeps.
+    /// The slowest of the newest requests in the slow log.
     slow_requests: Vec<SlowLine>,
 }
 

@@ -13,6 +13,10 @@ use crate::pages::no_answer;
 use crate::reply::Refusal;
 use crate::{ACTOR_TIMEOUT, Admin};
 
+/// So many of the newest count as recent, whatever `slowlog_max_len` is: the workers make them
+/// anew for every look.
+const RECENT_MAX: usize = 128;
+
 /// So many are worth a look at once.
 const LINES_MAX: usize = 20;
 
@@ -34,9 +38,9 @@ pub(crate) struct SlowLine {
     write_us: u32,
 }
 
-/// The slowest of the requests in the slow log, the slowest first.
+/// The slowest of the newest requests in the slow log, the slowest first.
 pub(crate) async fn slowest(admin: &Admin) -> Result<Vec<SlowLine>, Refusal> {
-    let asked = admin.stats.send(QuerySlow { count: usize::MAX });
+    let asked = admin.stats.send(QuerySlow { count: RECENT_MAX });
     // A busy worker is left out after a second, hence longer than other questions.
     let requests = asked.timeout(ACTOR_TIMEOUT * 3).await.map_err(no_answer)?;
     Ok(slowest_of(requests))

@@ -85,7 +85,8 @@ written. Its time has three parts:
 * Of a request that was split over backends, the part that was answered last is shown. A request without a backend (PING, a
   slot that stayed locked) has an empty one, and its time is in the queue and in the write.
 * Of commands with secrets (AUTH, HELLO, MIGRATE, CONFIG SET and others) only the name is kept, never an argument. Requests
-  that are refused for what they are, such as unknown commands, are not kept at all.
+  that are refused for what they are, such as unknown commands, are not kept at all, nor are those whose client has left
+  before their reply.
 * Ids are unique and grow over all workers. `slowlog_max_len` entries are kept. `CONFIG GET slowlog*` tells both settings;
   they are changed in the file.
 * `LATENCY LATEST`, `HISTORY` and `RESET` know the events `command` (whole requests), `queue`, `backend` and `write`: one

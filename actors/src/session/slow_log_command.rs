@@ -17,7 +17,7 @@ use crate::client_error::text;
 use crate::session::local::parse_integer;
 use crate::session::window::Ticket;
 use crate::slow_log::SlowRequest;
-use crate::stats::{ForgetSlow, QuerySlow};
+use crate::stats::{ForgetSlow, QuerySlow, QuerySlowCount};
 
 /// How many requests GET tells unless it is said, as in Redis.
 const COUNT_DEFAULT: usize = 10;
@@ -63,9 +63,9 @@ impl SessionActor {
                 Err(error) => self.settle_error(ticket, error),
             },
             SlowLogCommand::Len => self.ask(ticket, async move {
-                let requests = stats.send(QuerySlow { count: usize::MAX }).await.ok()?;
+                let count = stats.send(QuerySlowCount).await.ok()?;
                 let mut reply = Vec::new();
-                encode::integer(&mut reply, i64::try_from(requests.len()).unwrap_or(i64::MAX));
+                encode::integer(&mut reply, i64::try_from(count).unwrap_or(i64::MAX));
                 Some(reply)
             }),
             SlowLogCommand::Reset => self.ask(ticket, async move {
