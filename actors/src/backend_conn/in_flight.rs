@@ -133,6 +133,7 @@ impl<S> InFlight<S> {
     }
 
     /// The front request has its whole reply. Returns its run when that was the last of it.
+    #[inline]
     pub(super) fn answer_front(&mut self) -> Option<Run<S>> {
         let Some(Entry::Run(run)) = self.entries.front_mut() else {
             return None;

@@ -20,6 +20,7 @@ use crate::client_error::{CloseReason, text};
 use crate::latency::RequestClass;
 use crate::router::{RouteBatch, RouteRequest};
 use crate::session::window::{Tag, Ticket};
+use crate::slow_log::argv::is_kept_whole;
 use crate::slow_log::wrapped;
 
 /// The scratch of argument positions is given back above this many.
@@ -174,6 +175,7 @@ impl SessionActor {
 
     /// Keeps what the slow log would need of the request that entered last, which begins at
     /// `start` of the batch's data.
+    #[inline]
     fn keep(
         &mut self,
         planned: &Planned<'_>,
@@ -184,11 +186,11 @@ impl SessionActor {
         let Some(command) = planned.command else {
             return;
         };
+        // One that is refused gets an error at once. It may be anything, a password in the wrong
+        // place among it.
         match planned.plan {
-            // Answered with an error, at once; it may be anything, a password in the wrong place
-            // among it.
-            Plan::Reject(_) => {}
-            Plan::Forward { .. } | Plan::FanOut(_) if self.window.promise_frame(frame, command) => {
+            Plan::Forward { .. } | Plan::FanOut(_) if is_kept_whole(frame, command) => {
+                self.window.promise_frame(frame);
                 if batch.promised.end != start {
                     self.keep_promised(batch);
                     batch.promised.start = start;
@@ -199,6 +201,7 @@ impl SessionActor {
                 self.keep_promised(batch);
                 self.window.keep(frame, args, command);
             }
+            Plan::Reject(_) => {}
         }
     }
 

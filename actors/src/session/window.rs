@@ -373,7 +373,7 @@ impl ReplyWindow {
             self.left = Vec::new();
             self.held = Vec::new();
             self.held_live = 0;
-            self.kept = Kept::new(self.kept.slow_us());
+            self.kept.shrink();
         }
     }
 
@@ -404,6 +404,7 @@ impl ReplyWindow {
         self.tidy_held();
     }
 
+    #[inline]
     fn pop_head(&mut self, is_error: bool, stamps: Stamps) {
         if let Some(entry) = self.entries.pop_front() {
             let tag = entry.tag;
@@ -420,6 +421,7 @@ impl ReplyWindow {
 
     /// Lets out every reply that nothing precedes any more (S-1).
     fn release(&mut self, out: &mut OutBuffer) {
+        let mut has_held = false;
         while let Some(entry) = self.entries.front_mut() {
             let is_muted = entry.is_muted;
             let (is_error, stamps) = match &mut entry.state {
@@ -427,6 +429,7 @@ impl ReplyWindow {
                 EntryState::Held { start, len, stamps } => {
                     let range = *start as usize..(*start + *len) as usize;
                     self.held_live -= range.len();
+                    has_held = true;
                     let reply = self.held.get(range).unwrap_or_default();
                     if !is_muted {
                         out.extend(reply);
@@ -462,7 +465,9 @@ impl ReplyWindow {
             };
             self.pop_head(is_error, stamps);
         }
-        self.tidy_held();
+        if has_held {
+            self.tidy_held();
+        }
     }
 
     /// Keeps the dead space among the held replies below `HELD_WASTE_MIN`, or below the live one.

@@ -19,6 +19,10 @@ use crate::slow_log::{Stamps, argv};
 /// Less dead space is not worth moving the rest.
 const GONE_BYTES_MIN: usize = 16 * 1024;
 
+/// An idle client keeps a buffer up to this size: one small request at a time is what most clients
+/// send, and should not cost an allocation.
+const IDLE_BYTES_MAX: usize = 128;
+
 /// A request that was slow and has left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlowLeft {
@@ -60,8 +64,16 @@ impl Kept {
         }
     }
 
-    pub(super) fn slow_us(&self) -> u32 {
-        self.slow_us
+    /// Gives up memory that an idle window does not need.
+    pub(super) fn shrink(&mut self) {
+        if self.bytes.capacity() > IDLE_BYTES_MAX {
+            self.bytes = Vec::new();
+            self.gone = 0;
+        }
+        if self.slow.capacity() > 0 {
+            self.slow = Vec::new();
+            self.slow_bytes = Vec::new();
+        }
     }
 
     /// The front request leaves, at `now_us`.
@@ -110,20 +122,17 @@ impl ReplyWindow {
         }
     }
 
-    /// Promises the frame of the request that entered last to `keep_frames`. False when the frame
-    /// is not to be kept as it is, and `keep` must look at it.
+    /// Promises the frame of the request that entered last to `keep_frames`.
     #[inline]
-    pub(crate) fn promise_frame(&mut self, frame: &[u8], command: &Command) -> bool {
-        if !argv::is_kept_whole(frame, command) {
-            return false;
-        }
+    pub(crate) fn promise_frame(&mut self, frame: &[u8]) {
         if self.kept.slow_us != u32::MAX
             && let Some(entry) = self.entries.back_mut()
         {
             // `argv::KEPT_BYTES_MAX` fits.
-            entry.kept_bytes = u16::try_from(frame.len()).unwrap_or_default();
+            #[expect(clippy::cast_possible_truncation, reason = "frames kept whole are short")]
+            let kept_bytes = frame.len() as u16;
+            entry.kept_bytes = kept_bytes;
         }
-        true
     }
 
     /// Keeps the promised frames, in one copy of them all.
@@ -157,6 +166,7 @@ impl ReplyWindow {
         }
         kept.slow_bytes.clear();
         // A moment in which everything was slow must not be remembered for ever.
+        kept.slow.shrink_to(GONE_BYTES_MIN / size_of::<SlowLeft>());
         kept.slow_bytes.shrink_to(GONE_BYTES_MIN);
     }
 

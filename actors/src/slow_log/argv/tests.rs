@@ -61,6 +61,18 @@ fn of_more_than_32_arguments_31_are_shown() {
 }
 
 #[test]
+fn only_short_requests_without_secrets_are_kept_as_they_came() {
+    let table = CommandTable::load().unwrap();
+    let check = |len: usize, command: &[u8], expected| {
+        let command = table.lookup(command).unwrap();
+        assert_eq!(is_kept_whole(&vec![b'x'; len], command), expected, "{len}");
+    };
+    check(512, b"get", true);
+    check(513, b"get", false);
+    check(20, b"auth", false);
+}
+
+#[test]
 fn secrets_are_not_even_kept() {
     let requests: [&[&[u8]]; 5] = [
         &[b"AUTH", b"s3cret"],

@@ -62,16 +62,15 @@ fn only_slow_requests_are_told_in_the_order_of_entry() {
 /// The frames of one read are kept together; between them may be requests that are not kept.
 #[test]
 fn promised_frames_are_told_apart() {
-    let (mut window, table) = window(0);
-    let get_command = table.lookup(b"get").unwrap();
+    let (mut window, _) = window(0);
     let mut tickets = Vec::new();
     for key in ["a", "", "bb"] {
         tickets.push(window.enter(1, false, Tag::default()));
-        assert!(key.is_empty() || window.promise_frame(&get(key), get_command));
+        if !key.is_empty() {
+            window.promise_frame(&get(key));
+        }
     }
     window.keep_frames(&[get("a"), get("bb")].concat());
-    assert!(!window.promise_frame(&[b'x'; 4096], get_command));
-    assert!(!window.promise_frame(b"*1\r\n", table.lookup(b"auth").unwrap()));
     let first = tickets.remove(0);
     for ticket in tickets {
         settle(&mut window, ticket, 5);
