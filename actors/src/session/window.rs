@@ -31,12 +31,14 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use command::{CommandId, Merge};
+use smallvec::SmallVec;
 
 use crate::io::{OutBuffer, detached};
 use crate::latency::RequestClass;
 use crate::slow_log::Stamps;
 use pieces::{Merging, Segments};
 use slow::Kept;
+pub(crate) use slow::Left;
 
 /// The place of a request in its session, as a wrapping sequence number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,15 +83,6 @@ pub(crate) struct Tag {
     pub(crate) class: RequestClass,
     /// When it came, in microseconds of the worker's clock, which wrap after 71 minutes.
     pub(crate) entered_us: u32,
-}
-
-/// Requests that have left one after the other and are alike, as those of one read mostly are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Left {
-    pub(crate) tag: Tag,
-    /// Their replies were errors.
-    pub(crate) is_error: bool,
-    pub(crate) count: u32,
 }
 
 /// Replies held behind the head are copied together up to this size; larger ones stay shared.
@@ -137,8 +130,8 @@ pub(crate) struct ReplyWindow {
     held_live: usize,
     /// Bytes in `Segments` and `Merging` entries.
     segment_bytes: usize,
-    /// Requests that have left and were not yet counted.
-    left: Vec<Left>,
+    /// Requests that have left and were not yet counted. Mostly alike, hence one without a buffer.
+    left: SmallVec<[Left; 1]>,
     /// Those of what settles now.
     stamps: Stamps,
     /// What the slow log would need of the entries.
@@ -157,7 +150,7 @@ impl ReplyWindow {
             held: Vec::new(),
             held_live: 0,
             segment_bytes: 0,
-            left: Vec::new(),
+            left: SmallVec::new(),
             stamps: Stamps::default(),
             kept: Kept::default(),
         }
@@ -370,7 +363,7 @@ impl ReplyWindow {
     pub(crate) fn shrink(&mut self) {
         if self.entries.is_empty() && self.entries.capacity() > 0 {
             self.entries = VecDeque::new();
-            self.left = Vec::new();
+            self.left = SmallVec::new();
             self.held = Vec::new();
             self.held_live = 0;
             self.kept.shrink();

@@ -23,6 +23,15 @@ const GONE_BYTES_MIN: usize = 16 * 1024;
 /// send, and should not cost an allocation.
 const IDLE_BYTES_MAX: usize = 128;
 
+/// Requests that have left one after the other and are alike, as those of one read mostly are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    pub(crate) tag: Tag,
+    /// Their replies were errors.
+    pub(crate) is_error: bool,
+    pub(crate) count: u32,
+}
+
 /// A request that was slow and has left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlowLeft {
