@@ -46,6 +46,7 @@ use crate::router::RouterActor;
 use crate::router::migrating::{ForwardFor, MoveRequest, Side, SlotsDrained};
 use crate::session::window::Piece;
 use crate::session::{RepliesFailed, ReplyBatch, SessionActor, StillParked};
+use crate::slow_log::Stamps;
 use crate::supervisor::Tick;
 use crate::worker::Worker;
 use asking::{Ask, Source};
@@ -231,7 +232,7 @@ impl Handler<ReplyBatch> for MigratorActor {
                 Piece::Last => self.begun.remove(&ask).unwrap_or_default().freeze(),
                 Piece::More => continue,
             };
-            self.take_answer(ask, &answer, ctx);
+            self.take_answer(ask, &answer, batch.stamps, ctx);
         }
         self.ask_stirred();
     }
@@ -379,7 +380,10 @@ impl MigratorActor {
         self.worker.counters.failures_total.add(1);
         self.worker.counters.key_move_failures_total.add(1);
         let failed = vec![(waiting.request.ticket, waiting.request.part, failure)];
-        waiting.session.do_send(RepliesFailed { failed, text: text.map(Box::from) });
+        // It has not come to where it would run: all its time was in the queue.
+        let stamps = Stamps::unsent(self.worker.clock.now_us());
+        let text = text.map(Box::from);
+        waiting.session.do_send(RepliesFailed { failed, text, stamps });
     }
 
     /// Tells of rounds that need not wait for this actor any more (M-5).

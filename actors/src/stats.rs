@@ -6,6 +6,8 @@
 //! | `QueryClients`  | SessionActor, admin server    | every worker's clients, joined           |
 //! | `KillClients`   | SessionActor                  | passed on to every worker                |
 //! | `QueryOverview` | admin server                  | counters, and every worker's backends    |
+//! | `QuerySlow`, `QuerySlowCount`, `QueryEvents` | SessionActor, admin server | every worker's slow log, joined |
+//! | `ForgetSlow`, `ForgetEvents` | SessionActor     | passed on to every worker                |
 //!
 //! Supervision: started by wiring, lives as long as the process.
 //!
@@ -20,7 +22,11 @@ use serde::Serialize;
 
 use crate::backend_conn::BackendStatus;
 use crate::session::record::ClientRecord;
-use crate::supervisor::{CloseClients, ListBackends, ListClients, SupervisorActor};
+use crate::slow_log::{self, Event, Events, SlowRequest};
+use crate::supervisor::{
+    CloseClients, CountSlow, ListBackends, ListClients, ListEvents, ListSlow, ResetEvents,
+    ResetSlow, SupervisorActor,
+};
 use crate::worker::Shared;
 
 /// How long a worker may take to answer.
@@ -78,6 +84,37 @@ pub struct KillClients {
     pub filter: ClientFilter,
     /// The client who asks: it closes itself, after the reply.
     pub except: u64,
+}
+
+/// Asks for the newest slow requests of all workers, the newest first; no more than are kept.
+#[derive(Message)]
+#[rtype(result = "Vec<SlowRequest>")]
+pub struct QuerySlow {
+    /// How many.
+    pub count: usize,
+}
+
+/// Asks how many slow requests are kept.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub struct QuerySlowCount;
+
+/// Forgets all slow requests.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ForgetSlow;
+
+/// Asks for the latency events of all workers.
+#[derive(Message)]
+#[rtype(result = "Events")]
+pub struct QueryEvents;
+
+/// Forgets the samples of some events; answers how many of these had any.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub struct ForgetEvents {
+    /// Which events.
+    pub events: Vec<Event>,
 }
 
 /// Asks for the state of the proxy.
@@ -223,6 +260,62 @@ impl Handler<KillClients> for StatsActor {
         let except = order.except;
         let answers = self.ask_workers(|| CloseClients { filter: Arc::clone(&filter), except });
         Box::pin(async move { answers.await.into_iter().sum() })
+    }
+}
+
+impl Handler<QuerySlow> for StatsActor {
+    type Result = ResponseFuture<Vec<SlowRequest>>;
+
+    fn handle(&mut self, question: QuerySlow, _ctx: &mut Self::Context) -> Self::Result {
+        let count = question.count.min(self.shared.settings.config.slowlog_max_len);
+        let answers = self.ask_workers(|| ListSlow { count });
+        Box::pin(async move { slow_log::joined(answers.await, count) })
+    }
+}
+
+impl Handler<QuerySlowCount> for StatsActor {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, _: QuerySlowCount, _ctx: &mut Self::Context) -> Self::Result {
+        // Each worker keeps so many, and the newest of all of them are told.
+        let count_max = self.shared.settings.config.slowlog_max_len;
+        let answers = self.ask_workers(|| CountSlow);
+        Box::pin(async move { answers.await.into_iter().sum::<usize>().min(count_max) })
+    }
+}
+
+impl Handler<ForgetSlow> for StatsActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: ForgetSlow, _ctx: &mut Self::Context) -> Self::Result {
+        let answers = self.ask_workers(|| ResetSlow);
+        Box::pin(async move {
+            answers.await;
+        })
+    }
+}
+
+impl Handler<QueryEvents> for StatsActor {
+    type Result = ResponseFuture<Events>;
+
+    fn handle(&mut self, _: QueryEvents, _ctx: &mut Self::Context) -> Self::Result {
+        let answers = self.ask_workers(|| ListEvents);
+        Box::pin(async move { Events::joined(&answers.await) })
+    }
+}
+
+impl Handler<ForgetEvents> for StatsActor {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, order: ForgetEvents, _ctx: &mut Self::Context) -> Self::Result {
+        let events: Arc<[Event]> = order.events.into();
+        let answers = self.ask_workers(|| ResetEvents { events: Arc::clone(&events) });
+        Box::pin(async move {
+            let mut forgotten: Vec<_> = answers.await.into_iter().flatten().collect();
+            forgotten.sort_unstable();
+            forgotten.dedup();
+            forgotten.len()
+        })
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
 use crate::backend_conn::{ForwardBatch, ForwardRequest, ReplyTo};
 use crate::client_error::RequestFailure;
 use crate::session::window::Ticket;
+use crate::slow_log::Stamps;
 
 /// A question that a source has not answered.
 pub(super) enum Ask {
@@ -173,14 +174,20 @@ impl MigratorActor {
     }
 
     /// A source has answered.
-    pub(super) fn take_answer(&mut self, ask: u32, answer: &Bytes, ctx: &mut Context<Self>) {
+    pub(super) fn take_answer(
+        &mut self,
+        ask: u32,
+        answer: &Bytes,
+        stamps: Stamps,
+        ctx: &mut Context<Self>,
+    ) {
         match self.asks.remove(&ask) {
             Some(Ask::Abilities(source)) => self.take_abilities(&source, answer),
             Some(Ask::Move { lane, keys, asked_ms }) => {
                 let read = MoveAnswer::read(lane.method, answer);
                 self.take_move(&lane, keys, asked_ms, read);
             }
-            Some(Ask::Exec(id)) => self.take_exec(id, answer, ctx),
+            Some(Ask::Exec(id)) => self.take_exec(id, answer, stamps, ctx),
             None => {}
         }
     }

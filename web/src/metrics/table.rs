@@ -72,6 +72,7 @@ metrics! {
     REJECTED: Counter, "keyway_requests_rejected_total", [], "Requests refused for what they are: unknown, wrong arguments, keys in several slots, not supported.";
     FAILED: Counter, "keyway_requests_failed_total", [], "Requests that ended in an error of the proxy: slot offline, backend down, busy, lost or too late. A part of a split request counts as one.";
     ERROR_REPLIES: Counter, "keyway_backend_error_replies_total", [], "Error replies of backends, passed on to clients.";
+    SLOW_REQUESTS: Counter, "keyway_slow_requests_total", ["part"], "Requests that took slowlog_log_slower_than or longer, by the part of their time that was longest. part: queue (until written to the backend), backend (until the reply was read), write (until the reply was written).";
     REQUEST_DURATION: Histogram, "keyway_request_duration_seconds", ["class"], "From the read that brought a request to the write of its reply. class: read, write, fan_out (split over backends), local (answered by the proxy).";
     COMMAND_REQUESTS: Counter, "keyway_command_requests_total", ["command"], "Requests by command, for those that were called.";
     COMMAND_ERRORS: Counter, "keyway_command_errors_total", ["command"], "Requests by command that were answered by an error, the proxy's or a backend's.";

@@ -60,6 +60,7 @@ fn view() -> View {
             commands: Vec::new(),
             backends: conns,
         },
+        slow: vec![("queue", 1), ("backend", 5), ("write", 0)],
         table,
         fills: 1,
         held: routing::SlotId::new(1).into_iter().collect(),
