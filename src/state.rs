@@ -84,6 +84,7 @@ fn form(slot: SlotId, assignment: &SlotAssignment) -> SlotForm {
         backend_addr_group_id: assignment.group.into(),
         migrate_from: text(source.map(|source| &source.addr)),
         migrate_from_group_id: source.map_or(0, |source| source.group.into()),
+        migrate_keeps_target: source.is_some_and(|source| source.keeps_target),
         forward_method: assignment.forward_method,
         replica_groups: assignment.replica_groups.iter().map(texts).collect(),
     }
@@ -107,7 +108,7 @@ mod tests {
         assert!(state.slots().unwrap().is_none());
         let addr = |text: &str| -> BackendAddr { text.parse().unwrap() };
         let assignment = SlotAssignment {
-            source: Some(SlotSource { addr: addr("h:2"), group: 2 }),
+            source: Some(SlotSource { addr: addr("h:2"), group: 2, keeps_target: true }),
             replica_groups: vec![vec![addr("h:3")], vec![addr("h:4"), addr("h:5")]],
             is_locked: true,
             forward_method: 1,

@@ -30,6 +30,7 @@ pub(crate) mod fence;
 mod in_flight;
 mod loss;
 mod replies;
+mod reply_to;
 mod request;
 mod status;
 mod waiting;
@@ -46,13 +47,14 @@ use bytes::Bytes;
 use slog::{debug, info, warn};
 use tokio::net::TcpStream;
 
+pub use reply_to::ReplyTo;
 pub use request::ForwardRequest;
 pub use status::{BackendStatus, ConnState, Role, Target};
 
 use crate::client_error::RequestFailure;
 use crate::io::OutBuffer;
 use crate::router::RouterActor;
-use crate::session::SessionActor;
+use crate::slow_log::BackendId;
 use crate::supervisor::Tick;
 use crate::worker::Worker;
 use backoff::Backoff;
@@ -70,18 +72,25 @@ const STALE_CHECK_MS: u64 = 1000;
 /// A connection that lasted this long has proved itself, even if nobody used it.
 const PROVEN_MS: u64 = 1000;
 
-/// Requests of one session for this connection.
+/// Requests of one session, or of the migrator, for this connection.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct ForwardBatch {
     /// Who gets the replies.
-    pub session: Arc<Addr<SessionActor>>,
+    pub reply_to: ReplyTo,
     /// The bytes that whole requests lie in.
     pub data: Bytes,
     /// The bytes that the parts of fanned-out requests lie in.
     pub parts: Bytes,
     /// In the order in which they must be executed.
     pub requests: Vec<ForwardRequest>,
+}
+
+impl ForwardBatch {
+    /// Whether another backend may answer as well.
+    fn may_move(&self) -> bool {
+        !self.requests.iter().any(|request| request.is_for_backend)
+    }
 }
 
 /// Puts a fence behind everything that came before.
@@ -104,9 +113,13 @@ pub struct BackendConnActor {
     worker: Rc<Worker>,
     router: Addr<RouterActor>,
     status: Rc<ConnStatus>,
+    /// Names the backend in [`Stamps`].
+    id: BackendId,
     io: Option<TcpStream>,
     out: OutBuffer,
-    in_flight: InFlight<Arc<Addr<SessionActor>>>,
+    /// Some of `out` was not written in the turn in which it came.
+    is_late: bool,
+    in_flight: InFlight<ReplyTo>,
     waiting: Waiting,
     replies: ReplyReader,
     backoff: Backoff,
@@ -128,11 +141,13 @@ impl BackendConnActor {
         let backoff = Backoff::new(config.backend_retry_delay_min, config.backend_retry_delay_max);
         let waiting = Waiting::new(config.backend_waiting_max, config.backend_waiting_bytes_max);
         Self {
+            id: worker.backends.id_of(&status.target.addr),
             worker,
             router,
             status,
             io: None,
             out: OutBuffer::default(),
+            is_late: false,
             in_flight: InFlight::default(),
             waiting,
             replies: ReplyReader::default(),
@@ -216,6 +231,9 @@ impl Handler<ConnectFinished> for BackendConnActor {
                 if is_stale {
                     self.status.become_state(ConnState::Stale);
                 }
+                // What has waited for the connection is written in this turn.
+                self.worker.clock.refresh();
+                self.is_late = true;
                 self.connected_ms = self.worker.clock.now_ms();
                 self.last_io_ms = self.connected_ms;
                 self.io = Some(connected.io);
@@ -295,10 +313,16 @@ impl BackendConnActor {
         if self.out.is_empty() {
             return Ok(());
         }
+        let unwritten = self.out.len();
         let (written, flushed) = self.out.poll_flush(cx, io);
         if written > 0 {
             self.last_io_ms = self.worker.clock.now_ms();
+            if self.is_late {
+                self.worker.clock.refresh();
+                self.in_flight.stamp_written(unwritten, self.worker.clock.now_us());
+            }
         }
+        self.is_late = flushed.is_pending();
         match flushed {
             Poll::Ready(Err(error)) => Err(Loss::Io(error)),
             Poll::Ready(Ok(())) => {
@@ -324,8 +348,9 @@ impl BackendConnActor {
             request.write(&batch.data, &batch.parts, &mut self.out);
         }
         let now_us = self.worker.clock.now_us();
-        let mut run = Run::new(Some(batch.session), batch.requests, now_us);
-        if self.status.target.role == Role::Replica {
+        let may_move = self.status.target.role == Role::Replica && batch.may_move();
+        let mut run = Run::new(Some(batch.reply_to), batch.requests, now_us);
+        if may_move {
             run.source = Some((batch.data, batch.parts));
         }
         self.in_flight.push(run);

@@ -26,11 +26,11 @@ mod value;
 
 pub use addr::{AddrError, check_connectable};
 pub use backend_url::{BackendUrl, BackendUrlError};
-pub use choices::{Compat, LogFormat, LogLevel, ProtoType};
+pub use choices::{Compat, LogFormat, LogLevel, MigrationMethod, ProtoType};
 pub use error::{ConfigError, Origin, Problem};
 pub use fill_slots::{FillSlotsError, SlotForm};
 pub use loader::{Loaded, Loader};
 pub use secret::Secret;
-pub use settings::{ByteCount, Config, Count, FilePath, Period, Switch, Text};
+pub use settings::{ByteCount, Config, Count, FilePath, Integer, Period, Switch, Text};
 pub use show::{default_file, reference};
 pub use units::{duration_text, parse_size, size_text};

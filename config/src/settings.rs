@@ -11,13 +11,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::choices::{Compat, LogFormat, LogLevel, ProtoType};
+use crate::choices::{Compat, LogFormat, LogLevel, MigrationMethod, ProtoType};
 use crate::secret::Secret;
 
 /// A text.
 pub type Text = String;
 /// A plain number.
 pub type Count = usize;
+/// A whole number that may be below zero.
+pub type Integer = i64;
 /// A number of bytes.
 pub type ByteCount = usize;
 /// A length of time.
@@ -37,6 +39,7 @@ pub(crate) enum Field {
     Text(fn(&mut Config) -> &mut Text),
     Secret(fn(&mut Config) -> &mut Secret),
     Count(fn(&mut Config) -> &mut Count),
+    Integer(fn(&mut Config) -> &mut Integer),
     ByteCount(fn(&mut Config) -> &mut ByteCount),
     Period(fn(&mut Config) -> &mut Period),
     Switch(fn(&mut Config) -> &mut Switch),
@@ -45,6 +48,7 @@ pub(crate) enum Field {
     LogLevel(fn(&mut Config) -> &mut LogLevel),
     LogFormat(fn(&mut Config) -> &mut LogFormat),
     Compat(fn(&mut Config) -> &mut Compat),
+    MigrationMethod(fn(&mut Config) -> &mut MigrationMethod),
 }
 
 /// One setting.
@@ -237,6 +241,15 @@ settings! {
     /// Bytes of requests that wait, in each worker, while their slots are changed or locked;
     /// further ones get a TRYAGAIN error at once.
     slot_parked_bytes_max: ByteCount = 256 * MB;
+    /// How the source of a migrating slot is made to let go of a key: `auto` asks it which commands it
+    /// has, `migrate` (stock servers), `sync` and `semi-async` (Codis' servers) force one.
+    migration_method: MigrationMethod = MigrationMethod::Auto;
+    /// Time that a source has to move a key to its target on demand; it serves nothing meanwhile.
+    /// Shorter than `backend_recv_timeout`.
+    migration_timeout: Period = Duration::from_secs(3);
+    /// Time for which a request is tried again while a source says that its key is under way; then the
+    /// client gets a TRYAGAIN error.
+    migration_retry_timeout: Period = Duration::from_secs(10);
     /// Databases of the redis servers: `SELECT` takes 0 up to one less.
     backend_number_databases: Count = 16;
     /// Whose texts the errors of the proxy have: `redis` or `codis`. Clients that match on texts of
@@ -249,6 +262,15 @@ settings! {
     backend_primary_parallel: Count = 1;
     /// As `backend_primary_parallel`, for replicas.
     backend_replica_parallel: Count = 1;
+
+    ["The slow log", Full]
+
+    /// Microseconds from the arrival of a request to its reply from which on it counts as slow: it
+    /// enters the log that SLOWLOG shows, and what took so long of it becomes an event of LATENCY.
+    /// 0: every request. -1: none, and nothing is kept for it.
+    slowlog_log_slower_than: Integer = 10_000;
+    /// Slow requests that are kept; a further one replaces the oldest. 10000 at most.
+    slowlog_max_len: Count = 128;
 
     ["Reports of its figures that the proxy sends", Full]
 

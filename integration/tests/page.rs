@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use integration::raw_client::encode;
 use integration::redis_server::RedisServer;
+use integration::wait::{DEADLINE, Deadline, wait_until};
 use integration::{Browser, KeywayProxy, RawClient};
 use serde_json::{Value, json};
 
@@ -153,6 +156,93 @@ fn the_page_shows_load_and_a_killed_backend() {
         "the page says that nobody answers",
         "return document.body.dataset.state === 'lost' && !document.getElementById('lost').hidden",
     );
+}
+
+/// Freezes a backend, orders a change that waits for it, and looks at the slots meanwhile.
+#[test]
+fn the_page_shows_slots_that_a_change_holds() {
+    const MOVED: std::ops::Range<u16> = 0..40;
+    let mut servers = [RedisServer::start(), RedisServer::start()];
+    let mut proxy = proxy_over(&servers);
+    let mut browser = Browser::start();
+    browser.open(&format!("http://{}/", proxy.admin_addr()));
+    browser.wait_for("the page is live", "return document.body.dataset.state === 'live'");
+    let is_held =
+        "return /held: a change is under way/.test(document.getElementById('groups').textContent)";
+    assert_eq!(browser.run(is_held), false);
+
+    let key = (0..)
+        .map(|number| format!("key{number}"))
+        .find(|key| MOVED.contains(&routing::slot_of(key.as_bytes()).number()))
+        .unwrap();
+    let (mut client, mut parked) = (proxy.client(), proxy.client());
+    assert_eq!(client.text(&["SET", &key, "value"]), "+OK\r\n");
+    servers[0].freeze();
+    client.send(encode(&["GET", &key]));
+    let in_flight = format!(
+        "return {} === '1'",
+        row_of(&servers[0], "cells[4].textContent").trim_start_matches("return ")
+    );
+    browser.wait_for("the request is in flight", &in_flight);
+    let (mut admin, second) = (proxy.admin(), servers[1].addr().to_string());
+    let slots: Value = MOVED.map(|id| json!({ "id": id, "backend_addr": second })).collect();
+    admin.begin("PUT", "/api/proxy/fillslots/{x}", &[], slots.to_string().as_bytes());
+    browser.wait_for("the slots are held", is_held);
+    parked.send(encode(&["GET", &key]));
+    let summary = "return document.getElementById('slots-summary').textContent";
+    browser.wait_for("a request waits", &format!("{summary}.includes('requests that wait: 1 (')"));
+    let text = browser.run(summary);
+    let expected = "40 held, 16 locked, 8 offline, a change is in progress, requests that wait: 1";
+    assert!(text.as_str().unwrap().starts_with(expected), "{text}");
+    let point = "const map = document.getElementById('slots'); \
+                 const box = map.getBoundingClientRect(); \
+                 map.dispatchEvent(new PointerEvent('pointermove', \
+                     { clientX: box.left + 2, clientY: box.top + 2 })); \
+                 return document.getElementById('slot').textContent";
+    assert!(browser.run(point).as_str().unwrap().starts_with("Slot 0: held, group 1"));
+    browser.screenshot(&pictures(), "held-light.png");
+    browser.set_theme("dark");
+    browser.screenshot(&pictures(), "held-dark.png");
+
+    servers[0].thaw();
+    admin.finish(false).expect("a reply").expect_ok();
+    assert_eq!(client.read_reply(), b"$5\r\nvalue\r\n");
+    assert_eq!(parked.read_reply(), b"$-1\r\n");
+    browser.wait_for("no slot is held", &is_held.replace("return ", "return !"));
+    proxy.terminate();
+}
+
+/// A request is held up by stopping its backend, until the proxy has surely seen that.
+#[test]
+fn the_page_shows_the_slowest_requests() {
+    let mut server = RedisServer::start();
+    let proxy = KeywayProxy::options().over([&server]).start();
+    let mut client = proxy.client();
+    client.command(&["SET", "slow-key", "value"]);
+    server.freeze();
+    client.send(integration::raw_client::encode(&["SET", "slow-key", "private"]));
+    let clock = Deadline::after(DEADLINE);
+    wait_until("the request is slow", DEADLINE, || {
+        if clock.elapsed() > Duration::from_millis(100) { Ok(()) } else { Err(clock.elapsed()) }
+    });
+    server.thaw();
+    client.read_replies(1);
+
+    let mut browser = Browser::start();
+    browser.open(&format!("http://{}/", proxy.admin_addr()));
+    browser.wait_for(
+        "the slow request is shown",
+        "return document.querySelector('#slow code')?.textContent === 'SET slow-key …'",
+    );
+    let row = browser.run("return document.querySelector('#slow tr').textContent");
+    let row = row.as_str().unwrap();
+    assert!(row.contains(&server.addr().to_string()), "{row}");
+    let page = browser.run("return document.body.textContent");
+    assert!(!page.as_str().unwrap().contains("private"), "values are not shown");
+    let live = proxy.admin().get("/keyway/live").json();
+    let slowest = &live["slow_requests"][0];
+    assert!(slowest["backend_us"].as_u64() >= Some(100_000), "{slowest}");
+    browser.screenshot(&pictures(), "slow.png");
 }
 
 /// The page itself is public and holds nothing; its numbers need the token.

@@ -163,18 +163,32 @@ impl Bulk<'_> {
                 self.compare(database, &before).await
             }
             Migrated::Gone => Ok(()),
-            Migrated::Refused(refusal) => match batch {
-                [(key, _)] => self.note_refused(database, key, refusal),
-                several => {
-                    for single in several {
-                        // Boxed: this function within itself.
-                        let alone = std::slice::from_ref(single);
-                        Box::pin(self.migrate(database, alone)).await?;
-                    }
-                    Ok(())
+            Migrated::TargetHasIt | Migrated::Refused(_) if batch.len() > 1 => {
+                for single in batch {
+                    // Boxed: this function within itself.
+                    let alone = std::slice::from_ref(single);
+                    Box::pin(self.migrate(database, alone)).await?;
                 }
-            },
+                Ok(())
+            }
+            Migrated::TargetHasIt => {
+                for (key, size) in batch {
+                    self.drop_key(key, *size).await?;
+                }
+                Ok(())
+            }
+            Migrated::Refused(refusal) => {
+                batch.iter().try_for_each(|(key, _)| self.note_refused(database, key, refusal.clone()))
+            }
         }
+    }
+
+    /// Deletes a key at the source of which the target's counts: what the target has is newer, or
+    /// equal.
+    async fn drop_key(&mut self, key: &[u8], size: u64) -> Result<(), ServerError> {
+        self.source.expect(&[b"UNLINK", key]).await?;
+        self.work.moved(1, size);
+        Ok(())
     }
 
     fn note_refused(
@@ -206,7 +220,9 @@ impl Bulk<'_> {
             (target.port().to_string(), database.to_string(), timeout_ms.to_string());
         let mut request: Vec<&[u8]> = vec![b"MIGRATE", target.host().as_bytes()];
         request.extend([port.as_bytes(), b"", database.as_bytes(), timeout.as_bytes()]);
-        request.push(b"REPLACE");
+        if !self.work.keeps_target {
+            request.push(b"REPLACE");
+        }
         let password = login.password.expose().as_bytes();
         if !password.is_empty() && login.user.is_empty() {
             request.extend([&b"AUTH"[..], password]);
@@ -225,6 +241,9 @@ impl Bulk<'_> {
                 let refusal = self.source.refused(&[b"MIGRATE"], reply);
                 // Only what the target says of a key can be another key's good luck.
                 let is_of_target = reply.starts_with("ERR Target instance replied with error");
+                if self.work.keeps_target && reply.contains("BUSYKEY") {
+                    return Ok(Migrated::TargetHasIt);
+                }
                 let is_of_all = OF_ALL_KEYS.iter().any(|word| reply.contains(word));
                 if is_of_target && !is_of_all {
                     Ok(Migrated::Refused(refusal))
@@ -266,6 +285,11 @@ impl Bulk<'_> {
             }
             // A client has had it moved, or has deleted it.
             Migrated::Gone => {
+                self.work.note_big(database, key, size, BigKeyState::Moved);
+                Ok(())
+            }
+            Migrated::TargetHasIt => {
+                self.drop_key(key, size).await?;
                 self.work.note_big(database, key, size, BigKeyState::Moved);
                 Ok(())
             }
@@ -311,6 +335,8 @@ enum Migrated {
     Yes,
     /// None of them was on the source.
     Gone,
+    /// The target has one of them already, and was not to replace it.
+    TargetHasIt,
     /// The target does not take one of them.
     Refused(ServerError),
 }

@@ -250,6 +250,6 @@ async fn count_on(
     let conn = ServerConn::connect(source, &login, None).await;
     let mut conn = conn.map_err(|error| error.to_string())?;
     let must_stop = || run.job.borrow().is_cancelled;
-    let counted = look::count_on_source(&mut conn, slots, must_stop).await;
+    let counted = look::count(&mut conn, slots, must_stop).await;
     counted.map_err(|error| error.to_string())
 }

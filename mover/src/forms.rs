@@ -100,6 +100,7 @@ fn one_form(
         locked,
         migrate_from: from.0.to_string(),
         migrate_from_group_id: from.1.into(),
+        migrate_keeps_target: batch.keeps_target && to.0 == &job.target,
         forward_method: batch.forward_method,
         ..alone(to)
     };

@@ -53,6 +53,9 @@ pub(crate) struct Batch {
     pub(crate) is_cancelled: bool,
     /// How requests have their keys moved, as the forms of slots say it.
     pub(crate) forward_method: u8,
+    /// Where both servers have a key, the target's counts: it had none of the slots' keys before the
+    /// first one moved. Not on the way back.
+    pub(crate) keeps_target: bool,
     /// The slots as each proxy had them.
     pub(crate) before: BTreeMap<String, Vec<SlotForm>>,
     /// Why it does not go on. Not kept: after a restart it is found again.
@@ -108,7 +111,8 @@ pub(crate) struct Difference {
 impl Batch {
     pub(crate) fn new(slots: SlotSet, source: BackendAddr, source_group: u32) -> Self {
         let BatchMove { phase, is_turned, is_cancelled } = BatchMove::default();
-        let (forward_method, before, error) = (0, BTreeMap::new(), None);
+        let (forward_method, keeps_target) = (0, false);
+        let (before, error) = (BTreeMap::new(), None);
         Self {
             slots,
             source,
@@ -117,6 +121,7 @@ impl Batch {
             is_turned,
             is_cancelled,
             forward_method,
+            keeps_target,
             before,
             error,
         }

@@ -68,7 +68,7 @@ pub(crate) async fn count_on_target(work: &Work) -> Result<Outcome, ServerError>
 }
 
 /// How many keys of some slots a server has; `None` when it is told to stop.
-async fn count(
+pub(crate) async fn count(
     conn: &mut ServerConn,
     slots: &SlotSet,
     must_stop: impl Fn() -> bool,
@@ -85,15 +85,6 @@ async fn count(
         }
     }
     Ok(Some(keys))
-}
-
-/// How many keys of some slots a source has before they are moved.
-pub(crate) async fn count_on_source(
-    conn: &mut ServerConn,
-    slots: &SlotSet,
-    must_stop: impl Fn() -> bool,
-) -> Result<Option<u64>, ServerError> {
-    count(conn, slots, must_stop).await
 }
 
 /// The sources of slots, each with its slots.

@@ -9,11 +9,13 @@
 //!
 //! Every step may be done again.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use config::SlotForm;
 use routing::SlotId;
 use routing::slot_move::{MoveEvent, MoveForm, MovePhase, MoveStep};
+use slog::warn;
 
 use crate::bulk;
 use crate::codis;
@@ -85,12 +87,38 @@ async fn begin(work: &Work) -> Result<MoveEvent, String> {
         .iter()
         .zip(tables)
         .map(|((name, _), table)| (name.clone(), table.into_iter().filter(is_wanted).collect()));
-    let before = before.collect();
+    let before: BTreeMap<_, Vec<SlotForm>> = before.collect();
+    let keeps_target = method == Method::Migrate
+        && target_counts(work, &before).await.map_err(|error| error.to_string())?;
     with_batch(work, |batch| {
         batch.before = before;
         batch.forward_method = method.forward_method();
+        batch.keeps_target = keeps_target;
     });
     Ok(MoveEvent::Begun)
+}
+
+/// Whether the target has none of the slots' keys but those that have moved there: then what it has
+/// is never older than what the source has.
+async fn target_counts(
+    work: &Work,
+    before: &BTreeMap<String, Vec<SlotForm>>,
+) -> Result<bool, ServerError> {
+    let mut unmoved = Vec::new();
+    for form in before.values().flatten() {
+        if form.migrate_from.is_empty() {
+            unmoved.extend(SlotId::new(form.id));
+        } else if !form.migrate_keeps_target {
+            return Ok(false);
+        }
+    }
+    let mut target = work.connect(&work.target).await?;
+    let keys = look::count(&mut target, &SlotSet::of(unmoved), || work.must_stop()).await?;
+    if keys != Some(0) {
+        warn!(work.log, "the target has keys of the slots, which the source's will replace";
+            "target" => %work.target, "keys" => keys);
+    }
+    Ok(keys == Some(0))
 }
 
 fn with_batch<T>(work: &Work, change: impl FnOnce(&mut Batch) -> T) -> Option<T> {

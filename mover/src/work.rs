@@ -32,6 +32,8 @@ pub(crate) struct Work {
     pub(crate) source: BackendAddr,
     pub(crate) target: BackendAddr,
     pub(crate) slots: SlotSet,
+    /// Whether the target's key counts where both servers have it.
+    pub(crate) keeps_target: bool,
     pub(crate) options: MoveOptions,
     pub(crate) log: Logger,
 }
@@ -49,6 +51,7 @@ impl Work {
             source,
             target,
             slots: batch.slots.clone(),
+            keeps_target: batch.keeps_target && !batch.is_turned,
             options: job.request.options.clone(),
             log: moves.around.log.clone(),
         })

@@ -137,6 +137,7 @@ function show(live) {
   showSlots(live);
   showBackends(live, backendsBefore, seconds);
   showCommands(live, before, seconds);
+  showSlow(live.slow_requests);
   if (seconds > 0 || !last) last = live;
   redraw();
 }
@@ -219,8 +220,10 @@ function showSlots(live) {
   const odd = [...new Set(live.slots.map((run) => run.state))].filter((state) => state !== "normal");
   const counts = odd.map((state) => `${size(live.slots.filter((run) => run.state === state))} ${state}`);
   const fill = live.fills > 0 ? ", a change is in progress" : "";
+  const parked = live.requests_parked > 0
+    ? `, requests that wait: ${numbers.count(live.requests_parked)} (${numbers.bytes(live.parked_bytes)})` : "";
   byId("slots-summary").textContent =
-    `${counts.length ? counts.join(", ") : "all 1024 served"}${fill} · epoch ${live.epoch}`;
+    `${counts.length ? counts.join(", ") : "all 1024 served"}${fill}${parked} · epoch ${live.epoch}`;
   const text = JSON.stringify(live.slots);
   if (text === shownSlots) return;
   shownSlots = text;
@@ -229,7 +232,8 @@ function showSlots(live) {
   const fillRun = (run, color) => {
     for (let slot = run.first; slot <= run.last; slot += 1) slots[slot] = { color, state: run.state, run };
   };
-  live.slots.forEach((run) => fillRun(run, "transparent"));
+  const noColor = getComputedStyle(document.documentElement).getPropertyValue("--offline").trim();
+  live.slots.forEach((run) => fillRun(run, noColor));
   groups.forEach(([, group], position) => group.runs.forEach((run) => fillRun(run, groupColor(position))));
   slotMap.show(slots);
   byId("slots").setAttribute("aria-label", `Map of 1024 slots: ${byId("slots-summary").textContent}`);
@@ -257,7 +261,9 @@ function groupItem({ name, primary, runs }, color) {
 }
 
 const STATE_TEXTS = {
+  held: "held: a change is under way, requests wait",
   locked: "locked: requests wait",
+  migrating: "migrating: keys move to their new group",
   offline: "offline: requests get an error",
 };
 
@@ -281,7 +287,8 @@ function showSlot(number) {
   const { run } = slot;
   const group = run.group > 0 ? `, group ${run.group}` : "";
   const replicas = run.replicas > 0 ? `, ${run.replicas} replicas` : "";
-  byId("slot").textContent = `Slot ${number}: ${run.state}${group}${run.primary ? `, ${run.primary}` : ""}${replicas}`;
+  const source = run.source ? `, from ${run.source}` : "";
+  byId("slot").textContent = `Slot ${number}: ${run.state}${group}${run.primary ? `, ${run.primary}` : ""}${source}${replicas}`;
 }
 
 const STATES = {
@@ -352,6 +359,23 @@ function showCommands(live, before, seconds) {
       cell("", numbers.time(command.meanUs)), cell("", numbers.rate(command.errors)));
   });
   byId("commands").replaceChildren(...rows, ...(rows.length ? [] : [emptyRow(5, "No command was called yet.")]));
+}
+
+function showSlow(requests) {
+  byId("slow-summary").textContent = requests.length > 0 ? "of the last 128 that were slow" : "";
+  const rows = requests.map((request) => {
+    const text = labelled("Request", element("code", request.request));
+    text.className = "address";
+    const name = request.client_name ? ` (${request.client_name})` : "";
+    const row = element("tr",
+      labelled("Time", new Date(request.unix_s * 1000).toLocaleTimeString()), text,
+      labelled("Client", request.client + name), labelled("Backend", request.backend || "–"),
+      ...["total", "queue", "backend", "write"].map((part) =>
+        cell(part[0].toUpperCase() + part.slice(1), numbers.time(request[`${part}_us`]))));
+    row.dataset.id = request.id;
+    return row;
+  });
+  byId("slow").replaceChildren(...rows, ...(rows.length ? [] : [emptyRow(8, "No request was slow.")]));
 }
 
 async function showConfig() {

@@ -73,6 +73,12 @@ fn requests(text: &mut Exposition, view: &View) {
     text.single(&table::REJECTED, overview.requests_rejected_total);
     text.single(&table::FAILED, overview.requests_failed_total);
     text.single(&table::ERROR_REPLIES, overview.backend_errors_total);
+    text.single(&table::KEY_MOVES, overview.key_moves_total);
+    text.single(&table::KEY_MOVES_FAILED, overview.key_move_failures_total);
+    let mut slow = text.family(&table::SLOW_REQUESTS);
+    for (part, count) in &view.slow {
+        slow.sample(&[part], *count);
+    }
     let mut durations = text.family(&table::REQUEST_DURATION);
     for (class, latency) in &view.latency {
         durations.histogram(&[class.label()], latency);
@@ -127,8 +133,7 @@ fn connections(text: &mut Exposition, backends: &[Backend]) {
 fn slot_states(text: &mut Exposition, view: &View) {
     let mut states = text.family(&table::SLOTS);
     for state in slots::STATES {
-        let assignments = view.table.assignments();
-        let count = assignments.filter(|(_, assignment)| slots::state(assignment) == state).count();
+        let count = view.slots().filter(|(.., of_slot)| *of_slot == state).count();
         states.sample(&[state], count);
     }
     text.single(&table::EPOCH, view.table.epoch());
@@ -142,6 +147,8 @@ fn slot_states(text: &mut Exposition, view: &View) {
     let is_stuck = |report: &&mover::MoveReport| report.error.is_some();
     text.single(&table::MOVES_STUCK, view.mover.moves.iter().filter(is_stuck).count());
     text.single(&table::FILLS, view.fills);
+    text.single(&table::PARKED, view.overview.requests_parked);
+    text.single(&table::PARKED_BYTES, view.overview.parked_bytes);
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub(crate) struct SlotReport {
     #[serde(skip_serializing_if = "is_zero")]
     migrate_from_group_id: u32,
     #[serde(skip_serializing_if = "is_zero")]
+    migrate_keeps_target: bool,
+    #[serde(skip_serializing_if = "is_zero")]
     forward_method: u8,
     #[serde(skip_serializing_if = "is_zero")]
     replica_groups: Vec<Vec<String>>,
@@ -60,6 +62,7 @@ impl SlotReport {
             backend_addr_group_id,
             migrate_from,
             migrate_from_group_id,
+            migrate_keeps_target: assignment.source.as_ref().is_some_and(|s| s.keeps_target),
             forward_method: assignment.forward_method,
             replica_groups,
         }
@@ -67,8 +70,10 @@ impl SlotReport {
 }
 
 /// What a slot does with requests, in one word: they are served, they wait, or they get an error.
-pub(crate) fn state(assignment: &SlotAssignment) -> &'static str {
+/// `is_held`: a change of the slot is under way.
+pub(crate) fn state(assignment: &SlotAssignment, is_held: bool) -> &'static str {
     match assignment {
+        _ if is_held => "held",
         locked if locked.is_locked => "locked",
         offline if offline.is_offline() => "offline",
         migrating if migrating.is_migrating() => "migrating",
@@ -77,7 +82,7 @@ pub(crate) fn state(assignment: &SlotAssignment) -> &'static str {
 }
 
 /// Every word that [`state`] may say.
-pub(crate) const STATES: [&str; 4] = ["normal", "locked", "migrating", "offline"];
+pub(crate) const STATES: [&str; 5] = ["normal", "held", "locked", "migrating", "offline"];
 
 /// All slots in the order of their ids. Replicas that are not used are not told of.
 pub(crate) fn report(table: &SlotTable, is_primary_only: bool) -> Vec<SlotReport> {
@@ -145,7 +150,11 @@ fn change(form: &SlotForm) -> Result<(SlotId, SlotAssignment), SlotsError> {
         return Err(SlotsError::Migration { slot: number });
     }
     let source_group = group_of(form.migrate_from_group_id)?;
-    let source = source.map(|addr| SlotSource { addr, group: source_group });
+    let source = source.map(|addr| SlotSource {
+        addr,
+        group: source_group,
+        keeps_target: form.migrate_keeps_target,
+    });
     let groups = form.replica_groups.iter();
     let replica_groups =
         groups.map(|group| group.iter().map(addr).collect()).collect::<Result<_, _>>()?;

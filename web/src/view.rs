@@ -1,17 +1,20 @@
 //! The proxy at one moment, as the live page and the metrics read it.
 
+use std::collections::HashSet;
+
 use actors::latency::{RequestClass, Snapshot};
+use actors::slow_log::Event;
 use actors::stats::{Overview, QueryOverview};
 use actors::topology::{QueryFills, QuerySlots};
 use mover::{MoverReport, QueryMoves};
-use routing::SlotTable;
+use routing::{SlotAssignment, SlotId, SlotTable};
 
 use crate::backends::{self, Backend};
 use crate::meter::CommandCounts;
 use crate::pages::no_answer;
 use crate::reply::Refusal;
 use crate::usage::Usage;
-use crate::{ACTOR_TIMEOUT, Admin};
+use crate::{ACTOR_TIMEOUT, Admin, slots};
 
 /// Everything that can be told. Totals count from the start of the process.
 pub(crate) struct View {
@@ -25,9 +28,13 @@ pub(crate) struct View {
     pub(crate) backends: Vec<Backend>,
     /// From the read that brought a request to the write of its reply.
     pub(crate) latency: Vec<(RequestClass, Snapshot)>,
+    /// Slow requests by the part of their time that was longest.
+    pub(crate) slow: Vec<(&'static str, u64)>,
     pub(crate) table: SlotTable,
     /// Changes of slots that are under way or wait.
     pub(crate) fills: usize,
+    /// The slots that the change under way holds.
+    pub(crate) held: HashSet<SlotId>,
     /// Moves of slots.
     pub(crate) mover: MoverReport,
 }
@@ -59,10 +66,19 @@ impl View {
             commands: commands(admin),
             backends: backends::by_addr(&overview.backends, &table),
             latency: RequestClass::ALL.map(|class| (class, latency(admin, class))).into(),
+            slow: Event::PARTS.map(|part| (part.name(), slow(admin, part))).into(),
             overview,
             table,
-            fills,
+            fills: fills.count,
             mover,
+            held: fills.held.iter().copied().collect(),
+        })
+    }
+
+    /// Every slot, its assignment and its state in one word.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (SlotId, &SlotAssignment, &'static str)> {
+        self.table.assignments().map(|(slot, assignment)| {
+            (slot, assignment, slots::state(assignment, self.held.contains(&slot)))
         })
     }
 
@@ -101,6 +117,10 @@ fn latency(admin: &Admin, class: RequestClass) -> Snapshot {
     };
     let snapshots: Vec<_> = workers.filter_map(|counters| of_class(counters)).collect();
     sum(snapshots.iter())
+}
+
+fn slow(admin: &Admin, part: Event) -> u64 {
+    admin.shared.sum(|counters| counters.slow.longest_in(part))
 }
 
 fn commands(admin: &Admin) -> Vec<Command> {

@@ -33,6 +33,12 @@ const LOCAL_WITHOUT_CASE: &[(&str, &str)] = &[
     ("client|setinfo", "newer than the single server"),
     ("slotsmapping", "of Codis, which the single server is not"),
     ("client|no-touch", "newer than the single server"),
+    ("slowlog|len", "counts requests of its own"),
+    ("slowlog|reset", "its effect is shown in `slow_log`"),
+    ("slowlog|help", "tells of more"),
+    ("latency|latest", "tells of events of its own"),
+    ("latency|doctor", "tells of events of its own"),
+    ("latency|help", "tells of fewer sub-commands"),
 ];
 
 #[test]
@@ -137,7 +143,10 @@ fn is_forwarded(command: &Command) -> bool {
         | Policy::Sort
         | Policy::FanOut(_)
         | Policy::AnyBackend => true,
-        Policy::Container
+        // Of Codis: the single server does not know them.
+        Policy::NamedSlot
+        | Policy::NamedBackend
+        | Policy::Container
         | Policy::Local(_)
         | Policy::ClusterDisabled
         | Policy::NotYet(_)

@@ -48,16 +48,22 @@ fn view() -> View {
             requests_total: 40,
             requests_rejected_total: 1,
             requests_failed_total: 2,
+            key_moves_total: 0,
+            key_move_failures_total: 0,
             backend_errors_total: 3,
             client_bytes_in_total: 400,
             client_bytes_out_total: 500,
             buffered_bytes: 0,
+            requests_parked: 5,
+            parked_bytes: 155,
             resident_bytes: 1 << 20,
             commands: Vec::new(),
             backends: conns,
         },
+        slow: vec![("queue", 1), ("backend", 5), ("write", 0)],
         table,
-        fills: 0,
+        fills: 1,
+        held: routing::SlotId::new(1).into_iter().collect(),
         mover: mover::MoverReport::nothing(),
     }
 }
@@ -139,6 +145,10 @@ fn samples_have_their_labels_and_seconds() {
         "keyway_backend_up{backend=\"b:1\",role=\"primary\"} 0",
         "keyway_backend_connections{backend=\"b:1\",role=\"primary\",state=\"down\"} 1",
         "keyway_slots{state=\"offline\"} 1022",
+        "keyway_slots{state=\"held\"} 1",
+        "keyway_slots{state=\"normal\"} 1",
+        "keyway_requests_parked 5",
+        "keyway_parked_bytes 155",
     ] {
         assert!(text.lines().any(|known| known == line), "no `{line}` in:\n{text}");
     }
