@@ -177,9 +177,9 @@ impl Bulk<'_> {
                 }
                 Ok(())
             }
-            Migrated::Refused(refusal) => {
-                batch.iter().try_for_each(|(key, _)| self.note_refused(database, key, refusal.clone()))
-            }
+            Migrated::Refused(refusal) => batch
+                .iter()
+                .try_for_each(|(key, _)| self.note_refused(database, key, refusal.clone())),
         }
     }
 

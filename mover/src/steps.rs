@@ -112,6 +112,9 @@ async fn target_counts(
             return Ok(false);
         }
     }
+    if unmoved.is_empty() {
+        return Ok(true);
+    }
     let mut target = work.connect(&work.target).await?;
     let keys = look::count(&mut target, &SlotSet::of(unmoved), || work.must_stop()).await?;
     if keys != Some(0) {
