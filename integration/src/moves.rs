@@ -31,10 +31,19 @@ impl KeptProxy {
     /// When it does not start.
     #[must_use]
     pub fn start(options: ProxyOptions, server: &RedisServer) -> Self {
+        Self::start_over(options, &server.addr().to_string())
+    }
+
+    /// Starts a proxy over whatever has this address.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_over(options: ProxyOptions, server: &str) -> Self {
         let dir = TempDir::new().unwrap_or_else(|error| panic!("make a folder: {error}"));
         let (clients, admin_port) = (free_port(), free_port());
-        let options =
-            options.over([server]).state_dir(&dir.path().join("state")).ports(clients, admin_port);
+        let options = options.argument(server).state_dir(&dir.path().join("state"));
+        let options = options.ports(clients, admin_port);
         let proxy = Some(options.clone().start());
         Self { options, admin_port, proxy, _dir: dir }
     }
@@ -147,6 +156,7 @@ pub fn order(admin: &mut AdminClient, order: &Value) -> u64 {
 
 /// The order to move slots to a server.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "it reads better where it is called")]
 pub fn to(server: &RedisServer, slots: &str, proxies: &[String], options: Value) -> Value {
     let to = server.addr().to_string();
     json!({"slots": slots, "to": to, "proxies": proxies, "options": options})

@@ -1,7 +1,5 @@
 //! Whole slots that are moved from server to server, with their keys.
 
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::process::{Command, Output};
 
 use integration::moves::{
