@@ -62,8 +62,7 @@ async fn serve(
     let (mut settings, table) = slots.apply(config)?;
     let state = State::open(&settings.config)?;
     let kept = kept_slots(state.as_ref(), &log)?;
-    let is_kept = kept.is_some();
-    let table = kept.unwrap_or(table);
+    let (table, is_kept) = kept.map_or((table, false), |kept| (kept, true));
     let found = look_at_backends(&settings, &table, &log).await;
     settings.redis_version = lowest_version(&found);
 

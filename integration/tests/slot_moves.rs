@@ -428,3 +428,45 @@ fn slots_of_two_moves_do_not_overlap() {
     wait_state(&mut admin, waiting, "cancelled");
     check_slots_on(&mut admin, &source);
 }
+
+#[test]
+fn a_target_that_is_replaced_by_its_replica_is_followed() {
+    let source = with_digest().start();
+    let mut target = RedisServer::start();
+    let successor = with_digest().replica_of(&target).start();
+    fill_with_every_kind(&source);
+    let (before, count) = (digest(&source), keys(&source));
+    let proxy = KeptProxy::start(options().allow_log(STUCK), &source);
+    let mut admin = proxy.admin("");
+    let mut wanted = to(&target, "0-1023", &[], json!({"keys_per_second": 2000}));
+    wanted["group"] = json!(2);
+    let id = order(&mut admin, &wanted);
+    wait_moved(&mut admin, id, 200);
+    admin.put(&format!("/api/proxy/slots/move/{id}/pause/{{x}}")).expect_ok();
+    let (mut last, mut client) = (0, successor.client());
+    wait_until("the replica has what its primary has", DEADLINE, || {
+        let (now, there) = (keys(&target), keys(&successor));
+        let is_still = now == std::mem::replace(&mut last, now);
+        if is_still && now == there { Ok(()) } else { Err((now, there)) }
+    });
+    target.kill();
+    assert_eq!(client.text(&["REPLICAOF", "NO", "ONE"]), "+OK\r\n");
+    // As the proxy does when sentinels tell it: whatever is of the group has another primary.
+    let (old, new) = (target.addr().to_string(), successor.addr().to_string());
+    let table = admin.slots();
+    let of_group = table.as_array().unwrap().iter().filter(|slot| slot["backend_addr"] == old);
+    let switched: Vec<Value> = of_group
+        .map(|slot| {
+            let mut slot = slot.clone();
+            slot["backend_addr"] = json!(new);
+            slot
+        })
+        .collect();
+    admin.fill(&json!(switched)).expect_ok();
+    admin.put(&format!("/api/proxy/slots/move/{id}/resume/{{x}}")).expect_ok();
+    let report = wait_state(&mut admin, id, "done");
+    assert_eq!(report["target"], new);
+    assert_eq!(digest(&successor), before);
+    assert_eq!((keys(&source), keys(&successor)), (0, count));
+    check_slots_on(&mut admin, &successor);
+}
