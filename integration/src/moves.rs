@@ -21,7 +21,7 @@ pub struct KeptProxy {
     admin_port: u16,
     proxy: Option<KeywayProxy>,
     // Dropped last: the proxy writes to it until its end.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl KeptProxy {
@@ -45,7 +45,7 @@ impl KeptProxy {
         let options = options.argument(server).state_dir(&dir.path().join("state"));
         let options = options.ports(clients, admin_port);
         let proxy = Some(options.clone().start());
-        Self { options, admin_port, proxy, _dir: dir }
+        Self { options, admin_port, proxy, dir }
     }
 
     /// The running proxy.
@@ -55,6 +55,12 @@ impl KeptProxy {
     #[must_use]
     pub fn running(&self) -> &KeywayProxy {
         self.proxy.as_ref().unwrap_or_else(|| panic!("the proxy was killed"))
+    }
+
+    /// Where it keeps its state.
+    #[must_use]
+    pub fn state_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("state")
     }
 
     /// The address of its admin API, also while it does not run.

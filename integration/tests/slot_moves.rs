@@ -470,3 +470,62 @@ fn a_target_that_is_replaced_by_its_replica_is_followed() {
     assert_eq!((keys(&source), keys(&successor)), (0, count));
     check_slots_on(&mut admin, &successor);
 }
+
+#[test]
+fn whoever_waits_learns_how_it_ended() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    fill_with_every_kind(&source);
+    let proxy = KeptProxy::start(options(), &source);
+    let mut admin = proxy.admin("");
+    let to = target.addr().to_string();
+    let ended = std::thread::scope(|scope| {
+        let order = ["move", "--slots", "0-1023", "--to", &to, "--wait", "--json"];
+        let slow = ["--keys-per-second", "500"];
+        let waiting = scope.spawn(|| slots(&[&proxy], &[&order[..], &slow].concat()));
+        wait_until("the move is there", DEADLINE, || {
+            let moves = admin.get("/api/proxy/slots/moves/{x}").json();
+            if moves["moves"][0]["id"] == 1 { Ok(()) } else { Err(moves) }
+        });
+        wait_moved(&mut admin, 1, 50);
+        text(&slots(&[&proxy], &["cancel"]), 0);
+        waiting.join().expect("an output")
+    });
+    let ended = text(&ended, 4);
+    let ended: Value = serde_json::from_str(&ended).expect("one JSON object and nothing else");
+    assert_eq!((&ended["state"], &ended["id"]), (&json!("cancelled"), &json!(1)));
+    let none = slots(&[&proxy], &["pause"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("no move that has not ended"));
+}
+
+#[test]
+fn filled_slots_are_there_after_a_crash() {
+    let (one, two) = (RedisServer::start(), RedisServer::start());
+    let mut proxy = KeptProxy::start(options().allow_log("not saved"), &one);
+    let mut admin = proxy.admin("");
+    let filled = json!([
+        {"id": 5, "backend_addr": two.addr().to_string(), "backend_addr_group_id": 2,
+         "forward_method": 1, "replica_groups": [["127.0.0.1:1"]]},
+        {"id": 6, "locked": true, "backend_addr": two.addr().to_string(),
+         "migrate_from": one.addr().to_string(), "migrate_from_group_id": 1},
+        {"id": 7},
+    ]);
+    admin.fill(&filled).expect_ok();
+    let before = admin.slots();
+    proxy.restart();
+    let mut admin = proxy.admin("");
+    assert_eq!(admin.slots(), before);
+    proxy.running().wait_logged("slots are those that were kept, not those of the command line");
+    // What cannot be saved is in place, and said to be unsaved.
+    let in_the_way = proxy.state_dir().join("slots.new");
+    std::fs::create_dir(&in_the_way).expect("make a folder");
+    let change = json!([{"id": 8, "backend_addr": two.addr().to_string()}]);
+    let said = admin.fill(&change).cause();
+    assert!(said.contains("are changed, but could not be saved in `state_dir`"), "{said}");
+    assert_eq!(admin.slots()[8]["backend_addr"], two.addr().to_string());
+    std::fs::remove_dir(&in_the_way).expect("remove it");
+    admin.fill(&change).expect_ok();
+    let before = admin.slots();
+    proxy.restart();
+    assert_eq!(proxy.admin("").slots(), before);
+}
