@@ -1,5 +1,6 @@
 //! Slots that are moved: two servers, proxies that keep their state, and data of every kind.
 
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -94,6 +95,22 @@ impl KeptProxy {
         self.kill();
         self.proxy = Some(self.options.clone().start());
     }
+}
+
+/// What `keyway admin slots` makes of these arguments, with proxies of these admin addresses.
+///
+/// # Panics
+/// When the program is not there.
+#[must_use]
+pub fn run_slots(proxies: &[String], arguments: &[&str]) -> Output {
+    let program = crate::proxy::program();
+    let mut command = Command::new(&program);
+    command.env_clear().arg("admin");
+    for proxy in proxies {
+        command.args(["--proxy", proxy]);
+    }
+    let output = command.arg("slots").args(arguments).output();
+    output.unwrap_or_else(|error| panic!("run {}: {error}", program.display()))
 }
 
 /// Data of every kind in three databases.
