@@ -59,15 +59,10 @@ async fn serve(
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Without slots the proxy waits for a dashboard to fill them and to start it.
     let is_managed = matches!(slots, Slots::Offline);
-    let (mut settings, mut table) = slots.apply(config)?;
+    let (mut settings, table) = slots.apply(config)?;
     let state = State::open(&settings.config)?;
-    let kept = state.as_ref().map(State::slots).transpose()?.flatten();
-    let is_kept = kept.is_some();
-    if let (Some(kept), Some(state)) = (kept, &state) {
-        table = kept;
-        info!(log, "slots are those that were kept, not those of the command line";
-            "file" => %state.slots_file().display());
-    }
+    let kept = kept_slots(state.as_ref(), &log)?;
+    let (table, is_kept) = kept.map_or((table, false), |kept| (kept, true));
     let found = look_at_backends(&settings, &table, &log).await;
     settings.redis_version = lowest_version(&found);
 
@@ -122,6 +117,17 @@ async fn serve(
             bail!("stopped by a second signal")
         }
     }
+}
+
+/// The slots that the proxy had before its last end, if it keeps them.
+fn kept_slots(state: Option<&State>, log: &Logger) -> anyhow::Result<Option<SlotTable>> {
+    let Some(state) = state else { return Ok(None) };
+    let kept = state.slots()?;
+    if kept.is_some() {
+        info!(log, "slots are those that were kept, not those of the command line";
+            "file" => %state.slots_file().display());
+    }
+    Ok(kept)
 }
 
 /// Why no dashboard has brought the proxy online; never ends when one has, or none is asked.

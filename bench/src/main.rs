@@ -7,7 +7,8 @@
 //!   then: medians, ratios, floors              (report.rs)
 //! ```
 //!
-//! `--fills` measures something else: what changes of slots cost under load (fills.rs).
+//! `--fills` measures something else: what changes of slots cost under load (fills.rs). So does
+//! `--bulk-move`: how fast whole slots move (bulk_move.rs).
 //!
 //! The figure to look at is the proxy's processor time per request: requests per second are
 //! bounded by the machine, which the load generator, the proxy and the servers share.
@@ -15,6 +16,7 @@
 //! Every started process ends with this one, also on errors and signals (processes.rs). See
 //! README.md for how to run it and how to read the result.
 
+mod bulk_move;
 mod client;
 mod fills;
 mod idle;
@@ -86,6 +88,10 @@ struct Options {
     #[arg(long, conflicts_with_all = ["rounds", "only", "targets", "floors"])]
     fills: bool,
 
+    /// Measure moves of whole slots instead: Keyway beside a loop of MIGRATE.
+    #[arg(long, conflicts_with_all = ["rounds", "seconds", "only", "targets", "floors", "fills"])]
+    bulk_move: bool,
+
     /// Write the report to this file as well.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
@@ -132,6 +138,11 @@ fn main() -> ExitCode {
 fn run(options: &Options, processes: &Processes) -> Result<bool> {
     options.check()?;
     processes.kill_on_signals()?;
+    if options.bulk_move {
+        let programs = Programs::find(&[TargetKind::Keyway], &options.keyway)?;
+        publish(options, &bulk_move::measure(processes, &programs)?)?;
+        return Ok(true);
+    }
     if !options.fills && options.has_workload(IDLE) {
         idle::raise_open_files()?;
     }

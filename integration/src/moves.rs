@@ -1,5 +1,6 @@
 //! Slots that are moved: two servers, proxies that keep their state, and data of every kind.
 
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ pub struct KeptProxy {
     admin_port: u16,
     proxy: Option<KeywayProxy>,
     // Dropped last: the proxy writes to it until its end.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl KeptProxy {
@@ -31,12 +32,21 @@ impl KeptProxy {
     /// When it does not start.
     #[must_use]
     pub fn start(options: ProxyOptions, server: &RedisServer) -> Self {
+        Self::start_over(options, &server.addr().to_string())
+    }
+
+    /// Starts a proxy over whatever has this address.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_over(options: ProxyOptions, server: &str) -> Self {
         let dir = TempDir::new().unwrap_or_else(|error| panic!("make a folder: {error}"));
         let (clients, admin_port) = (free_port(), free_port());
-        let options =
-            options.over([server]).state_dir(&dir.path().join("state")).ports(clients, admin_port);
+        let options = options.argument(server).state_dir(&dir.path().join("state"));
+        let options = options.ports(clients, admin_port);
         let proxy = Some(options.clone().start());
-        Self { options, admin_port, proxy, _dir: dir }
+        Self { options, admin_port, proxy, dir }
     }
 
     /// The running proxy.
@@ -46,6 +56,12 @@ impl KeptProxy {
     #[must_use]
     pub fn running(&self) -> &KeywayProxy {
         self.proxy.as_ref().unwrap_or_else(|| panic!("the proxy was killed"))
+    }
+
+    /// Where it keeps its state.
+    #[must_use]
+    pub fn state_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("state")
     }
 
     /// The address of its admin API, also while it does not run.
@@ -79,6 +95,22 @@ impl KeptProxy {
         self.kill();
         self.proxy = Some(self.options.clone().start());
     }
+}
+
+/// What `keyway admin slots` makes of these arguments, with proxies of these admin addresses.
+///
+/// # Panics
+/// When the program is not there.
+#[must_use]
+pub fn run_slots(proxies: &[String], arguments: &[&str]) -> Output {
+    let program = crate::proxy::program();
+    let mut command = Command::new(&program);
+    command.env_clear().arg("admin");
+    for proxy in proxies {
+        command.args(["--proxy", proxy]);
+    }
+    let output = command.arg("slots").args(arguments).output();
+    output.unwrap_or_else(|error| panic!("run {}: {error}", program.display()))
 }
 
 /// Data of every kind in three databases.
@@ -147,6 +179,7 @@ pub fn order(admin: &mut AdminClient, order: &Value) -> u64 {
 
 /// The order to move slots to a server.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "it reads better where it is called")]
 pub fn to(server: &RedisServer, slots: &str, proxies: &[String], options: Value) -> Value {
     let to = server.addr().to_string();
     json!({"slots": slots, "to": to, "proxies": proxies, "options": options})

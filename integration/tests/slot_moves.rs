@@ -1,35 +1,20 @@
-//! Whole slots that are moved from server to server, with their keys.
-
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-use std::process::{Command, Output};
+//! Whole slots that are moved from server to server, with their keys, when all goes well or is
+//! refused.
 
 use integration::moves::{
-    KeptProxy, check_slots_on, digest, fill_with_every_kind, keys, order, report, to, wait_moved,
-    wait_state, with_digest,
+    KeptProxy, check_slots_on, digest, fill_with_every_kind, keys, order, report, run_slots, to,
+    wait_moved, wait_state, with_digest,
 };
 use integration::wait::{DEADLINE, wait_until};
 use integration::{KeywayProxy, RedisServer};
 use serde_json::{Value, json};
 
-/// The log of a proxy whose servers or peers fail says so.
-const STUCK: &str = "a move does not get on";
-
 fn options() -> integration::proxy::ProxyOptions {
     KeywayProxy::options()
 }
 
-/// The program against some proxies.
-fn slots(proxies: &[&KeptProxy], arguments: &[&str]) -> Output {
-    let mut command = Command::new(integration::proxy::program());
-    command.env_clear().arg("admin");
-    for proxy in proxies {
-        command.args(["--proxy", &proxy.admin_addr()]);
-    }
-    command.arg("slots").args(arguments).output().expect("run the program")
-}
-
-fn text(output: &Output, status: i32) -> String {
+/// What the program prints, when it ends with this status.
+fn text(output: &std::process::Output, status: i32) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(status), "{errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -84,7 +69,10 @@ fn all_proxies_agree_to_every_step() {
     let first = KeptProxy::start(options(), &source);
     let second = KeptProxy::start(options(), &source);
     let to = target.addr().to_string();
-    let done = slots(&[&first, &second], &["move", "--slots", "0-99,200", "--to", &to, "--wait"]);
+    let done = run_slots(
+        &[first.admin_addr(), second.admin_addr()],
+        &["move", "--slots", "0-99,200", "--to", &to, "--wait"],
+    );
     let done = text(&done, 0);
     assert!(done.contains("state     done"), "{done}");
     let (mut one, mut two) = (first.admin(""), second.admin(""));
@@ -105,88 +93,9 @@ fn all_proxies_agree_to_every_step() {
         }
     }
     // A later look names the move; the second proxy has run none.
-    assert!(text(&slots(&[&first], &["status"]), 0).contains("done"));
+    assert!(text(&run_slots(&[first.admin_addr()], &["status"]), 0).contains("done"));
     let none = "no slots are moved, and none were\n";
-    assert_eq!(text(&slots(&[&second], &["status"]), 0), none);
-}
-
-/// Kills the proxy that runs a move when it comes to a phase, starts it again, and sees that the
-/// move ends well.
-fn check_crash_in(phase: &str) {
-    let (source, target) = (with_digest().start(), with_digest().start());
-    fill_with_every_kind(&source);
-    let (before, count) = (digest(&source), keys(&source));
-    let mut first = KeptProxy::start(options().allow_log(STUCK), &source);
-    let second = KeptProxy::start(options(), &source);
-    let mut admin = first.admin("");
-    // Slow enough that phases of several batches are caught.
-    let how = json!({"slots_at_once": 256, "keys_per_second": 4000, "batch_keys_max": 50});
-    let id = order(&mut admin, &to(&target, "0-1023", &[second.admin_addr()], how));
-    wait_until(&format!("a batch is {phase}"), DEADLINE, || {
-        let lines = first.running().log().lines();
-        let is_there = |line: &integration::log::LogLine| {
-            line.field("msg") == Some("slots have a new phase")
-                && line.field("phase") == Some(phase)
-        };
-        if lines.iter().any(is_there) { Ok(()) } else { Err("not yet") }
-    });
-    first.restart();
-    let mut admin = first.admin("");
-    wait_state(&mut admin, id, "done");
-    assert_eq!(digest(&target), before, "after a crash in {phase}");
-    assert_eq!((keys(&source), keys(&target)), (0, count));
-    for proxy in [&first, &second] {
-        check_slots_on(&mut proxy.admin(""), &target);
-    }
-    // The next start finds the slots where they are now, though its command line says otherwise.
-    first.restart();
-    check_slots_on(&mut first.admin(""), &target);
-    assert_eq!(first.running().client().text(&["GET", "string:7"]), "$1\r\n7\r\n");
-}
-
-#[test]
-fn a_crash_while_slots_are_prepared_loses_nothing() {
-    check_crash_in("preparing");
-}
-
-#[test]
-fn a_crash_while_slots_begin_to_migrate_loses_nothing() {
-    check_crash_in("migrating");
-}
-
-#[test]
-fn a_crash_while_keys_move_loses_nothing() {
-    check_crash_in("moving");
-}
-
-#[test]
-fn a_crash_while_the_source_is_looked_at_loses_nothing() {
-    check_crash_in("verifying");
-}
-
-#[test]
-fn a_crash_while_slots_are_finished_loses_nothing() {
-    check_crash_in("finishing");
-}
-
-#[test]
-fn a_crash_between_two_batches_loses_nothing() {
-    check_crash_in("done");
-}
-
-#[test]
-fn a_proxy_that_is_told_to_stop_goes_on_with_its_move_later() {
-    let (source, target) = (RedisServer::start(), RedisServer::start());
-    fill_with_every_kind(&source);
-    let count = keys(&source);
-    let mut proxy = KeptProxy::start(options(), &source);
-    let mut admin = proxy.admin("");
-    let id = order(&mut admin, &to(&target, "0-1023", &[], json!({"keys_per_second": 1000})));
-    wait_moved(&mut admin, id, 100);
-    proxy.stop();
-    proxy.restart();
-    wait_state(&mut proxy.admin(""), id, "done");
-    assert_eq!((keys(&source), keys(&target)), (0, count));
+    assert_eq!(text(&run_slots(&[second.admin_addr()], &["status"]), 0), none);
 }
 
 #[test]
@@ -199,7 +108,7 @@ fn a_move_rests_and_goes_on() {
     let how = json!({"keys_per_second": 500, "batch_keys_max": 20});
     let id = order(&mut admin, &to(&target, "0-1023", &[], how));
     wait_moved(&mut admin, id, 50);
-    let said = text(&slots(&[&proxy], &["pause"]), 0);
+    let said = text(&run_slots(&[proxy.admin_addr()], &["pause"]), 0);
     assert_eq!(said, format!("move {id} rests: its slots are served, no more keys are moved\n"));
     wait_state(&mut admin, id, "paused");
     // What was under way has ended when nothing changes for a while.
@@ -214,7 +123,7 @@ fn a_move_rests_and_goes_on() {
     // No slot is locked while it rests.
     let table = admin.slots();
     assert!(table.as_array().unwrap().iter().all(|slot| slot.get("locked").is_none()));
-    text(&slots(&[&proxy], &["resume"]), 0);
+    text(&run_slots(&[proxy.admin_addr()], &["resume"]), 0);
     wait_moved(&mut admin, id, at_rest + 50);
     // The rest need not be waited for at this pace.
     admin.put(&format!("/api/proxy/slots/move/{id}/cancel/{{x}}")).expect_ok();
@@ -232,7 +141,7 @@ fn a_cancelled_move_brings_back_what_it_has_moved() {
     let how = json!({"keys_per_second": 2000, "slots_at_once": 1024});
     let id = order(&mut admin, &to(&target, "0-1023", &[second.admin_addr()], how));
     wait_moved(&mut admin, id, 200);
-    let said = text(&slots(&[&first], &["cancel", &id.to_string()]), 0);
+    let said = text(&run_slots(&[first.admin_addr()], &["cancel", &id.to_string()]), 0);
     assert_eq!(said, format!("move {id} goes back: see `slots status {id}`\n"));
     wait_state(&mut admin, id, "cancelled");
     assert_eq!(digest(&source), before);
@@ -255,7 +164,8 @@ fn big_keys_are_told_of_and_may_be_left() {
     let proxy = KeptProxy::start(options(), &source);
     let to = target.addr().to_string();
     let order = ["move", "--slots", "0-1023", "--to", &to, "--wait"];
-    let left = slots(&[&proxy], &[&order[..], &["--max-key-bytes", "5mb"]].concat());
+    let left =
+        run_slots(&[proxy.admin_addr()], &[&order[..], &["--max-key-bytes", "5mb"]].concat());
     let left = text(&left, 3);
     assert!(left.contains("state     incomplete"), "{left}");
     let line = |key: &str| left.lines().find(|line| line.starts_with(key)).unwrap_or_default();
@@ -267,83 +177,9 @@ fn big_keys_are_told_of_and_may_be_left() {
         table.as_array().unwrap().iter().filter(|slot| slot.get("migrate_from").is_some());
     assert_eq!(migrating.count(), 1);
     // A later move takes it along.
-    text(&slots(&[&proxy], &order), 0);
+    text(&run_slots(&[proxy.admin_addr()], &order), 0);
     assert_eq!((keys(&source), keys(&target)), (0, count));
     check_slots_on(&mut proxy.admin(""), &target);
-}
-
-#[test]
-fn a_target_that_hangs_is_waited_for_and_does_not_hang_the_source() {
-    let (source, mut target) = (with_digest().start(), with_digest().start());
-    fill_with_every_kind(&source);
-    let (before, count) = (digest(&source), keys(&source));
-    let proxy = KeptProxy::start(options().allow_log(STUCK), &source);
-    let mut admin = proxy.admin("");
-    let how = json!({"keys_per_second": 1500, "batch_keys_max": 20});
-    let id = order(&mut admin, &to(&target, "0-1023", &[], how));
-    wait_moved(&mut admin, id, 100);
-    target.freeze();
-    proxy.running().wait_logged("a move does not get on, and is tried again");
-    let stuck = report(&mut admin, id);
-    assert_eq!(stuck["state"], "running");
-    assert!(
-        stuck["error"].as_str().is_some_and(
-            |error| error.contains(&target.addr().to_string()) || error.contains("MIGRATE")
-        ),
-        "{stuck}"
-    );
-    // The source answers: it is not told to write to a target that does not.
-    source.client().text(&["PING"]);
-    target.thaw();
-    let report = wait_state(&mut admin, id, "done");
-    assert!(report["error"].is_null());
-    assert_eq!(digest(&target), before);
-    assert_eq!((keys(&source), keys(&target)), (0, count));
-}
-
-#[test]
-fn a_target_that_crashes_is_waited_for() {
-    let source = with_digest().start();
-    let mut target = with_digest().option("appendonly", "yes").start();
-    fill_with_every_kind(&source);
-    let (before, count) = (digest(&source), keys(&source));
-    let proxy = KeptProxy::start(options().allow_log(STUCK), &source);
-    let mut admin = proxy.admin("");
-    let how = json!({"keys_per_second": 1500, "batch_keys_max": 20});
-    let id = order(&mut admin, &to(&target, "0-1023", &[], how));
-    wait_moved(&mut admin, id, 100);
-    target.kill();
-    proxy.running().wait_logged("a move does not get on, and is tried again");
-    target.restart();
-    wait_state(&mut admin, id, "done");
-    assert_eq!(digest(&target), before);
-    assert_eq!((keys(&source), keys(&target)), (0, count));
-}
-
-#[test]
-fn a_proxy_that_is_away_holds_nobody_up_and_is_waited_for() {
-    let (source, target) = (RedisServer::start(), RedisServer::start());
-    fill_with_every_kind(&source);
-    let first = KeptProxy::start(options().allow_log(STUCK), &source);
-    let mut second = KeptProxy::start(options().allow_log(STUCK), &source);
-    let mut admin = first.admin("");
-    let how = json!({"keys_per_second": 2000, "slots_at_once": 128});
-    let id = order(&mut admin, &to(&target, "0-1023", &[second.admin_addr()], how));
-    wait_moved(&mut admin, id, 100);
-    second.kill();
-    first.running().wait_logged("a move does not get on, and is tried again");
-    // What the first has locked, it has unlocked again.
-    wait_until("no slot is locked", DEADLINE, || {
-        let table = admin.slots();
-        let is_locked = |slot: &Value| slot.get("locked").is_some();
-        if table.as_array().unwrap().iter().any(is_locked) { Err("locked") } else { Ok(()) }
-    });
-    second.restart();
-    wait_state(&mut admin, id, "done");
-    for proxy in [&first, &second] {
-        check_slots_on(&mut proxy.admin(""), &target);
-    }
-    assert_eq!(keys(&source), 0);
 }
 
 #[test]
@@ -429,4 +265,65 @@ fn slots_of_two_moves_do_not_overlap() {
     }
     wait_state(&mut admin, waiting, "cancelled");
     check_slots_on(&mut admin, &source);
+}
+
+#[test]
+fn whoever_waits_learns_how_it_ended() {
+    let (source, target) = (RedisServer::start(), RedisServer::start());
+    fill_with_every_kind(&source);
+    let proxy = KeptProxy::start(options(), &source);
+    let mut admin = proxy.admin("");
+    let to = target.addr().to_string();
+    let ended = std::thread::scope(|scope| {
+        let order = ["move", "--slots", "0-1023", "--to", &to, "--wait", "--json"];
+        let slow = ["--keys-per-second", "500"];
+        let proxies = [proxy.admin_addr()];
+        let arguments = [&order[..], &slow].concat();
+        let waiting = scope.spawn(move || run_slots(&proxies, &arguments));
+        wait_until("the move is there", DEADLINE, || {
+            let moves = admin.get("/api/proxy/slots/moves/{x}").json();
+            if moves["moves"][0]["id"] == 1 { Ok(()) } else { Err(moves) }
+        });
+        wait_moved(&mut admin, 1, 50);
+        text(&run_slots(&[proxy.admin_addr()], &["cancel"]), 0);
+        waiting.join().expect("an output")
+    });
+    let ended = text(&ended, 4);
+    let ended: Value = serde_json::from_str(&ended).expect("one JSON object and nothing else");
+    assert_eq!((&ended["state"], &ended["id"]), (&json!("cancelled"), &json!(1)));
+    let none = run_slots(&[proxy.admin_addr()], &["pause"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("no move that has not ended"));
+}
+
+#[test]
+fn filled_slots_are_there_after_a_crash() {
+    let (one, two) = (RedisServer::start(), RedisServer::start());
+    let mut proxy = KeptProxy::start(options().allow_log("not saved"), &one);
+    let mut admin = proxy.admin("");
+    let filled = json!([
+        {"id": 5, "backend_addr": two.addr().to_string(), "backend_addr_group_id": 2,
+         "forward_method": 1, "replica_groups": [["127.0.0.1:1"]]},
+        {"id": 6, "locked": true, "backend_addr": two.addr().to_string(),
+         "migrate_from": one.addr().to_string(), "migrate_from_group_id": 1},
+        {"id": 7},
+    ]);
+    admin.fill(&filled).expect_ok();
+    let before = admin.slots();
+    proxy.restart();
+    let mut admin = proxy.admin("");
+    assert_eq!(admin.slots(), before);
+    proxy.running().wait_logged("slots are those that were kept, not those of the command line");
+    // What cannot be saved is in place, and said to be unsaved.
+    let in_the_way = proxy.state_dir().join("slots.new");
+    std::fs::create_dir(&in_the_way).expect("make a folder");
+    let change = json!([{"id": 8, "backend_addr": two.addr().to_string()}]);
+    let said = admin.fill(&change).cause();
+    assert!(said.contains("are changed, but could not be saved in `state_dir`"), "{said}");
+    assert_eq!(admin.slots()[8]["backend_addr"], two.addr().to_string());
+    std::fs::remove_dir(&in_the_way).expect("remove it");
+    admin.fill(&change).expect_ok();
+    let before = admin.slots();
+    proxy.restart();
+    assert_eq!(proxy.admin("").slots(), before);
 }

@@ -67,6 +67,61 @@ fn words(form: &SlotForm) -> String {
     }
 }
 
+/// Whether the proxies still have what this move has told them, now that it relies on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Agreed {
+    /// They have.
+    Yes,
+    /// Sentinels have replaced the target, and every proxy knows.
+    Replaced(BackendAddr),
+}
+
+/// Compares what proxies have with what they were told: `source` and `target` of the keys. While
+/// slots are being finished some proxies may have forgotten the source.
+///
+/// # Errors
+/// Somebody else has changed a slot.
+pub(crate) fn agreed<'f>(
+    forms: impl Iterator<Item = (&'f str, &'f SlotForm)>,
+    source: &BackendAddr,
+    target: &BackendAddr,
+    group: u32,
+    is_finishing: bool,
+) -> Result<Agreed, String> {
+    let mut replaced: Option<&str> = None;
+    let mut has_old = false;
+    for (name, form) in forms {
+        let is_migrating = form.migrate_from == source.as_str() && !form.locked;
+        let is_finished = is_finishing && form.migrate_from.is_empty() && !form.locked;
+        let is_of_group = group > 0 && form.backend_addr_group_id == i64::from(group);
+        let is_new = is_of_group && replaced.is_none_or(|seen| seen == form.backend_addr);
+        if !(is_migrating || is_finished) {
+            return Err(changed(name, form));
+        } else if form.backend_addr == target.as_str() {
+            has_old = true;
+        } else if is_new && !form.backend_addr.is_empty() {
+            replaced = Some(&form.backend_addr);
+        } else {
+            return Err(changed(name, form));
+        }
+    }
+    match replaced {
+        None => Ok(Agreed::Yes),
+        Some(_) if has_old => {
+            Err(format!("some proxies have another primary than {target} by now, others not"))
+        }
+        Some(text) => text.parse().map(Agreed::Replaced).map_err(|_| "no address".to_owned()),
+    }
+}
+
+fn changed(name: &str, form: &SlotForm) -> String {
+    let (slot, words) = (form.id, words(form));
+    let locked = if form.locked { ", locked" } else { "" };
+    format!(
+        "slot {slot} is {words}{locked} for {name}, not as this move has filled it: fill it back"
+    )
+}
+
 /// What one proxy is told about the slots of a batch.
 pub(crate) fn forms(job: &Job, batch: &Batch, proxy: &str, form: MoveForm) -> Vec<SlotForm> {
     let before = batch.before.get(proxy);
@@ -159,5 +214,31 @@ mod tests {
         let locked = r#"{"id":7,"backend_addr":"s:1","locked":true}"#;
         let text = "slot 7 is locked at p:1: whoever locked it has to unlock it first";
         check(&[locked], Err(text));
+    }
+
+    #[test]
+    fn what_others_have_changed_meanwhile_is_seen() {
+        let (source, target) = ("s:1".parse().unwrap(), "t:1".parse().unwrap());
+        let check = |forms: &[&str], is_finishing, expected: Result<Agreed, &str>| {
+            let forms: Vec<SlotForm> = forms.iter().map(|text| form(text)).collect();
+            let named = forms.iter().map(|form| ("p:1", form));
+            let agreed = agreed(named, &source, &target, 3, is_finishing);
+            let expected = expected.map_err(str::to_owned);
+            assert_eq!(agreed, expected);
+        };
+        let told = r#"{"id":7,"backend_addr":"t:1","migrate_from":"s:1"}"#;
+        let finished = r#"{"id":7,"backend_addr":"t:1"}"#;
+        let new = r#"{"id":7,"backend_addr":"u:1","backend_addr_group_id":3,"migrate_from":"s:1"}"#;
+        check(&[told, told], false, Ok(Agreed::Yes));
+        check(&[told, finished], true, Ok(Agreed::Yes));
+        let text = "slot 7 is on t:1 for p:1, not as this move has filled it: fill it back";
+        check(&[told, finished], false, Err(text));
+        check(&[new, new], false, Ok(Agreed::Replaced("u:1".parse().unwrap())));
+        let text = "some proxies have another primary than t:1 by now, others not";
+        check(&[told, new], false, Err(text));
+        let other = r#"{"id":7,"backend_addr":"u:1","migrate_from":"s:1"}"#;
+        let text = "slot 7 is migrating from s:1 to u:1 for p:1, not as this move has filled it: \
+                    fill it back";
+        check(&[other], false, Err(text));
     }
 }

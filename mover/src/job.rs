@@ -153,10 +153,11 @@ impl Job {
     /// The move in one word.
     pub(crate) fn state(&self, is_running: bool) -> &'static str {
         let has = |phase| self.batches.iter().any(|batch| batch.phase == phase);
+        let has_ended = self.ended_at.is_some();
         match () {
-            () if self.is_over() && has(MovePhase::Left) => "incomplete",
-            () if self.is_over() && self.is_cancelled => "cancelled",
-            () if self.is_over() => "done",
+            () if has_ended && has(MovePhase::Left) => "incomplete",
+            () if has_ended && self.is_cancelled => "cancelled",
+            () if has_ended => "done",
             () if self.is_cancelled => "cancelling",
             () if self.is_paused => "paused",
             () if is_running => "running",

@@ -15,13 +15,13 @@ use std::rc::Rc;
 use config::SlotForm;
 use routing::SlotId;
 use routing::slot_move::{MoveEvent, MoveForm, MovePhase, MoveStep};
-use slog::warn;
+use slog::{info, warn};
 
 use crate::bulk;
 use crate::codis;
 use crate::control::ProxyControl;
-use crate::engine::note_error;
-use crate::forms::{Origin, forms, origin};
+use crate::engine::{keep, note_error};
+use crate::forms::{Agreed, Origin, agreed, forms, origin};
 use crate::job::{Batch, OWN};
 use crate::look::{self, Found};
 use crate::moves::{Moves, Run};
@@ -50,7 +50,14 @@ pub(crate) async fn take(
     let Some(work) = Work::of(moves, run, index) else { return Ok(None) };
     match step {
         MoveStep::Wait => begin(&work).await.map(Some),
-        MoveStep::Tell(form) => tell(&work, form).await.map(Some),
+        MoveStep::Tell(form) => {
+            if work.is_finishing() {
+                agree(&work).await?;
+            }
+            tell(&work, form).await.map(Some)
+        }
+        // With the next step, if they have another target by now.
+        MoveStep::MoveKeys | MoveStep::LookAtSource if !agree(&work).await? => Ok(None),
         MoveStep::MoveKeys => move_keys(&work).await.map_err(|error| error.to_string()),
         MoveStep::LookAtSource => look(&work).await.map_err(|error| error.to_string()),
         MoveStep::Nothing => Ok(None),
@@ -145,6 +152,37 @@ pub(crate) async fn ask_tables(proxies: &[Named]) -> Result<Vec<Vec<SlotForm>>, 
         tables.push(answer.await.map_err(|error| error.to_string())??);
     }
     Ok(tables)
+}
+
+/// Sees that the proxies still have what they were told; false when the target was replaced, which
+/// the move follows.
+async fn agree(work: &Work) -> Result<bool, String> {
+    let (others, group, is_turned) = {
+        let job = work.run.job.borrow();
+        let batch = job.batches.get(work.index).ok_or("no such batch")?;
+        let group = if batch.is_turned { batch.source_group } else { job.target_group };
+        (job.request.proxies.clone(), group, batch.is_turned)
+    };
+    let proxies = proxies(&work.moves, &others);
+    let tables = ask_tables(&proxies).await?;
+    let of_batch =
+        |form: &&SlotForm| SlotId::new(form.id).is_some_and(|slot| work.slots.contains(slot));
+    let named = proxies.iter().zip(&tables);
+    let forms = named.flat_map(|((_, proxy), table)| {
+        table.iter().filter(of_batch).map(|form| (proxy.name(), form))
+    });
+    // The way back ends where it began, whatever has become of that.
+    let group = if is_turned { 0 } else { group };
+    match agreed(forms, &work.source, &work.target, group, work.is_finishing())? {
+        Agreed::Yes => Ok(true),
+        Agreed::Replaced(addr) => {
+            info!(work.log, "the target of a move was replaced, the move follows";
+                "old" => %work.target, "new" => %addr);
+            work.run.job.borrow_mut().target = addr;
+            keep(&work.moves).await;
+            Ok(false)
+        }
+    }
 }
 
 /// A slot as each proxy has it.

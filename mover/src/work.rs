@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use routing::BackendAddr;
+use routing::slot_move::MovePhase;
 use slog::{Logger, info};
 use tokio::time::{Instant, timeout};
 
@@ -55,6 +56,12 @@ impl Work {
             options: job.request.options.clone(),
             log: moves.around.log.clone(),
         })
+    }
+
+    /// Whether the proxies are told to forget the source.
+    pub(crate) fn is_finishing(&self) -> bool {
+        let job = self.run.job.borrow();
+        job.batches.get(self.index).is_some_and(|batch| batch.phase == MovePhase::Finishing)
     }
 
     pub(crate) fn must_stop(&self) -> bool {

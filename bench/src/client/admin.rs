@@ -50,6 +50,28 @@ impl AdminClient {
         Ok(time)
     }
 
+    /// Orders a move of slots; gives its number.
+    pub(crate) fn start_move(&mut self, order: &str) -> Result<u64> {
+        let path = format!("/api/proxy/slots/move/{}", self.xauth);
+        let answer = self.request("POST", &path, order)?;
+        let id = serde_json::from_str(&answer).ok();
+        let id = id.and_then(|answer: serde_json::Value| answer.get("id")?.as_u64());
+        id.with_context(|| format!("the proxy answered `{answer}`"))
+    }
+
+    /// The state of a move.
+    pub(crate) fn move_state(&mut self, id: u64) -> Result<String> {
+        let path = format!("/api/proxy/slots/moves/{}", self.xauth);
+        let answer = self.request("GET", &path, "")?;
+        let answer: serde_json::Value = serde_json::from_str(&answer).context("read the moves")?;
+        let moves = answer.get("moves").and_then(serde_json::Value::as_array);
+        let is_meant = |one: &&serde_json::Value| {
+            one.get("id").and_then(serde_json::Value::as_u64) == Some(id)
+        };
+        let state = moves.and_then(|moves| moves.iter().find(is_meant)?.get("state")?.as_str());
+        Ok(state.context("the proxy does not tell of the move")?.to_owned())
+    }
+
     fn request(&mut self, method: &str, path: &str, body: &str) -> Result<String> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
