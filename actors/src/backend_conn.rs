@@ -34,7 +34,6 @@ mod request;
 mod status;
 mod waiting;
 
-use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -44,13 +43,12 @@ use std::time::Duration;
 use actix::prelude::*;
 use bytes::Bytes;
 use slog::{debug, info, warn};
-use tokio::net::TcpStream;
 
 pub use request::ForwardRequest;
 pub use status::{BackendStatus, ConnState, Role, Target};
 
 use crate::client_error::RequestFailure;
-use crate::io::OutBuffer;
+use crate::io::{OutBuffer, Socket};
 use crate::router::RouterActor;
 use crate::session::SessionActor;
 use crate::supervisor::Tick;
@@ -104,7 +102,7 @@ pub struct BackendConnActor {
     worker: Rc<Worker>,
     router: Addr<RouterActor>,
     status: Rc<ConnStatus>,
-    io: Option<TcpStream>,
+    io: Option<Socket>,
     out: OutBuffer,
     in_flight: InFlight<Arc<Addr<SessionActor>>>,
     waiting: Waiting,
@@ -423,7 +421,7 @@ impl BackendConnActor {
     /// Connects at once after a first loss; otherwise refuses requests until the next attempt.
     fn schedule_attempt(&mut self, ctx: &Context<Self>) {
         let now_ms = self.worker.clock.now_ms();
-        let delay = self.backoff.next(RandomState::new().hash_one(now_ms));
+        let delay = self.backoff.next(self.worker.random());
         let Some(delay) = delay else {
             self.status.become_state(ConnState::Connecting);
             self.connect(ctx);

@@ -29,6 +29,8 @@ pub mod probe;
 pub mod router;
 pub mod sentinel;
 pub mod session;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod stats;
 pub mod supervisor;
 pub mod topology;

@@ -48,10 +48,9 @@ use bytes::{Bytes, BytesMut};
 use command::Merge;
 use resp::request::RequestFramer;
 use slog::{debug, info};
-use tokio::net::TcpStream;
 
 use crate::client_error::{CloseReason, RequestFailure};
-use crate::io::OutBuffer;
+use crate::io::{OutBuffer, Socket};
 use crate::router::RouterActor;
 use crate::stats::StatsActor;
 use crate::supervisor::{SessionEnded, SupervisorActor};
@@ -157,7 +156,7 @@ pub struct SessionActor {
     _slot: ClientSlot,
     /// In every message that will be answered; made once, because an `Addr` is dear to clone.
     me: Option<Arc<Addr<Self>>>,
-    io: TcpStream,
+    io: Socket,
     phase: Phase,
     /// The client has closed its side.
     is_half_closed: bool,
@@ -183,7 +182,7 @@ impl SessionActor {
         links: Rc<Links>,
         record: Rc<ClientRecord>,
         slot: ClientSlot,
-        io: TcpStream,
+        io: Socket,
     ) -> Self {
         let is_authenticated = worker.settings.session_credentials.password.is_empty();
         record.database.set(worker.settings.database_initial);

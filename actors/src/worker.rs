@@ -107,6 +107,9 @@ pub struct Shared {
     pub run_id: String,
     /// Whether the proxy takes clients, and whether it is to stop.
     pub lifecycle: Lifecycle,
+    /// What chance begins with, wherever the proxy leaves something to it. By chance itself, except
+    /// in a simulation.
+    pub jitter_seed: u64,
     /// The id of the next client.
     pub(crate) next_client_id: AtomicU64,
 }
@@ -169,6 +172,7 @@ impl Shared {
             started: Instant::now(),
             run_id: random_hex(),
             lifecycle: Lifecycle::default(),
+            jitter_seed: RandomState::new().hash_one(0),
             next_client_id: AtomicU64::new(1),
         }
     }
@@ -205,6 +209,8 @@ pub(crate) struct Worker {
     /// Where the framer puts the argument positions of the request at hand.
     pub(crate) spans: RefCell<Vec<resp::request::Span>>,
     pub(crate) log: Logger,
+    /// The state of `random`.
+    random: Cell<u64>,
 }
 
 impl Worker {
@@ -221,8 +227,18 @@ impl Worker {
             out_pool: RefCell::default(),
             spans: RefCell::default(),
             log,
+            random: Cell::new(shared.jitter_seed.wrapping_add(index as u64)),
             shared,
         }
+    }
+
+    /// A number to leave something to chance with (splitmix64).
+    pub(crate) fn random(&self) -> u64 {
+        self.random.set(self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
+        let mut bits = self.random.get();
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
     }
 }
 

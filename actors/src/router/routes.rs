@@ -10,7 +10,7 @@ use routing::{BackendAddr, SLOTS, SlotAssignment, SlotId, SlotTable};
 use crate::backend_conn::Role;
 
 /// The position of a backend among the router's backends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct BackendIndex(pub(super) usize);
 
 /// The position of a route.
