@@ -10,7 +10,7 @@ use super::source::Tree;
 
 /// Who may import whom, as `ARCHITECTURE.md` says; tools (`bench`, `fuzz`, `xtask`) may import what
 /// they want.
-const DIRECTIONS: [(&str, &[&str]); 8] = [
+const DIRECTIONS: [(&str, &[&str]); 9] = [
     ("keyway", &["web", "actors", "command", "routing", "config"]),
     ("web", &["actors", "config", "routing"]),
     ("actors", &["routing", "command", "resp", "config"]),
@@ -20,13 +20,14 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
     ("routing", &[]),
     // A black-box test must not read replies with the code that it judges.
     ("integration", &["command", "routing"]),
+    ("sim", &["actors", "command", "config", "routing"]),
 ];
 
 /// Libraries, by the beginning of their name, that only these crates may import.
 const RESERVED: [(&str, &[&str]); 3] = [
     ("actix-web", &["web"]),
-    ("actix", &["keyway", "web", "actors"]),
-    ("tokio", &["keyway", "web", "actors", "bench"]),
+    ("actix", &["keyway", "web", "actors", "sim"]),
+    ("tokio", &["keyway", "web", "actors", "bench", "sim"]),
 ];
 
 const LICENCE: &str = "MIT OR Apache-2.0";

@@ -1,0 +1,86 @@
+//! The runs: many seeds, one seed twice, and broken rules.
+
+use crate::driver::{self, Broken, Report};
+
+/// Seeds of a usual run, over all tests that share them.
+const SEEDS: u64 = 240;
+
+/// Tests that share the seeds.
+const SHARES: u64 = 4;
+
+/// Seeds within which a broken rule must show.
+const SEEDS_TO_NOTICE: u64 = 40;
+
+/// Runs the seeds with this remainder: all that are asked for by `KEYWAY_SEED` (one) or
+/// `KEYWAY_SEEDS` (a number of them).
+fn run_seeds(remainder: u64) {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match number("KEYWAY_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("KEYWAY_SEEDS").unwrap_or(SEEDS),
+    };
+    for seed in seeds.filter(|seed| seed % SHARES == remainder) {
+        let report = driver::run(seed, None);
+        println!("seed {seed} ({:016x}): {}", report.hash, report.counts);
+        report.expect_clean();
+    }
+}
+
+impl Report {
+    fn expect_clean(&self) {
+        assert!(
+            self.violations.is_empty(),
+            "seed {seed} breaks rules; replay it with `KEYWAY_SEED={seed} just sim`, and all events \
+             with KEYWAY_TRACE=1\n  {}\nthe last events:\n  {}",
+            self.violations.join("\n  "),
+            self.last_events.join("\n  "),
+            seed = self.seed,
+        );
+    }
+}
+
+#[test]
+fn every_rule_holds_when_nothing_goes_wrong() {
+    run_seeds(0);
+}
+
+#[test]
+fn every_rule_holds_through_faults_with_seeds_of_remainder_1() {
+    run_seeds(1);
+}
+
+#[test]
+fn every_rule_holds_through_faults_with_seeds_of_remainder_2() {
+    run_seeds(2);
+}
+
+#[test]
+fn every_rule_holds_through_faults_with_seeds_of_remainder_3() {
+    run_seeds(3);
+}
+
+#[test]
+fn a_seed_that_runs_twice_is_the_same_run_to_the_last_event() {
+    for seed in 0..4 {
+        let hashes = [0; 2].map(|_| driver::run(seed, None).hash);
+        assert_eq!(hashes[0], hashes[1], "seed {seed}");
+    }
+    assert_ne!(driver::run(1, None).hash, driver::run(2, None).hash);
+}
+
+#[test]
+fn keys_that_move_before_all_proxies_agree_are_noticed() {
+    expect_noticed(Broken::Agreement);
+}
+
+fn expect_noticed(broken: Broken) {
+    let is_noticed = |seed: &u64| {
+        let report = driver::run(*seed, Some(broken));
+        report.violations.iter().any(|violation| violation.starts_with("history"))
+    };
+    // Without faults, so that nothing else can be the cause.
+    let seeds = (0..).step_by(usize::try_from(SHARES).unwrap());
+    let seed = seeds.take(usize::try_from(SEEDS_TO_NOTICE).unwrap()).find(is_noticed);
+    println!("{broken:?} is noticed with seed {seed:?}");
+    assert!(seed.is_some(), "{broken:?} is not noticed");
+}
