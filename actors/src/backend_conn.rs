@@ -30,6 +30,7 @@ pub(crate) mod fence;
 mod in_flight;
 mod loss;
 mod replies;
+mod reply_to;
 mod request;
 mod status;
 mod waiting;
@@ -44,13 +45,13 @@ use actix::prelude::*;
 use bytes::Bytes;
 use slog::{debug, info, warn};
 
+pub use reply_to::ReplyTo;
 pub use request::ForwardRequest;
 pub use status::{BackendStatus, ConnState, Role, Target};
 
 use crate::client_error::RequestFailure;
 use crate::io::{OutBuffer, Socket};
 use crate::router::RouterActor;
-use crate::session::SessionActor;
 use crate::supervisor::Tick;
 use crate::worker::Worker;
 use backoff::Backoff;
@@ -68,18 +69,25 @@ const STALE_CHECK_MS: u64 = 1000;
 /// A connection that lasted this long has proved itself, even if nobody used it.
 const PROVEN_MS: u64 = 1000;
 
-/// Requests of one session for this connection.
+/// Requests of one session, or of the migrator, for this connection.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct ForwardBatch {
     /// Who gets the replies.
-    pub session: Arc<Addr<SessionActor>>,
+    pub reply_to: ReplyTo,
     /// The bytes that whole requests lie in.
     pub data: Bytes,
     /// The bytes that the parts of fanned-out requests lie in.
     pub parts: Bytes,
     /// In the order in which they must be executed.
     pub requests: Vec<ForwardRequest>,
+}
+
+impl ForwardBatch {
+    /// Whether another backend may answer as well.
+    fn may_move(&self) -> bool {
+        !self.requests.iter().any(|request| request.is_for_backend)
+    }
 }
 
 /// Puts a fence behind everything that came before.
@@ -104,7 +112,7 @@ pub struct BackendConnActor {
     status: Rc<ConnStatus>,
     io: Option<Socket>,
     out: OutBuffer,
-    in_flight: InFlight<Arc<Addr<SessionActor>>>,
+    in_flight: InFlight<ReplyTo>,
     waiting: Waiting,
     replies: ReplyReader,
     backoff: Backoff,
@@ -322,8 +330,9 @@ impl BackendConnActor {
             request.write(&batch.data, &batch.parts, &mut self.out);
         }
         let now_us = self.worker.clock.now_us();
-        let mut run = Run::new(Some(batch.session), batch.requests, now_us);
-        if self.status.target.role == Role::Replica {
+        let may_move = self.status.target.role == Role::Replica && batch.may_move();
+        let mut run = Run::new(Some(batch.reply_to), batch.requests, now_us);
+        if may_move {
             run.source = Some((batch.data, batch.parts));
         }
         self.in_flight.push(run);

@@ -17,6 +17,12 @@ pub enum RequestFailure {
     SlotHeld,
     /// The slots of a read went to different backends while a replica was asked in vain.
     SlotsParted,
+    /// A key of the request could not be moved from its source.
+    MoveFailed,
+    /// The source did not let go of the key in time.
+    KeyMoving,
+    /// Some of the request's slots migrate in a way that needs one request per key.
+    TooManyKeys,
     /// The backend cannot be reached; the request was not sent.
     BackendDown,
     /// The backend has too many requests in flight; the request was not sent.
@@ -51,11 +57,14 @@ impl RequestFailure {
         match self {
             Self::SlotOffline => "ERR handle request, slot is not ready, may be offline",
             Self::BackendDown | Self::BackendBusy => "ERR handle response, backend conn reset",
+            Self::MoveFailed => "ERR handle request, backend conn reset",
             Self::BackendLost => "ERR handle response, backend conn failure, EOF",
             Self::BackendTimeout => "ERR handle response, backend conn failure, i/o timeout",
             Self::BackendGarbled => "ERR handle response, backend conn failure, bad resp",
             Self::SlotHeld
             | Self::SlotsParted
+            | Self::KeyMoving
+            | Self::TooManyKeys
             | Self::NoSuchDatabase
             | Self::NoReply
             | Self::ProxyTimeout => self.to_redis_client(),
@@ -67,6 +76,13 @@ impl RequestFailure {
             Self::SlotOffline => "ERR slot is offline, no backend is assigned to it",
             Self::SlotHeld => "TRYAGAIN slot is being changed and too many requests wait for it",
             Self::SlotsParted => "TRYAGAIN slots of the request were changed while it was served",
+            Self::MoveFailed => {
+                "TRYAGAIN key could not be moved from its source, the request was not executed"
+            }
+            Self::KeyMoving => "TRYAGAIN key is being moved, the request was not executed",
+            Self::TooManyKeys => {
+                "TRYAGAIN slots of the request migrate, and it has too many keys for that"
+            }
             Self::BackendDown => "ERR backend is down, the request was not sent",
             Self::BackendBusy => {
                 "ERR backend has too many requests in flight, the request was not sent"
@@ -174,10 +190,19 @@ pub(crate) mod text {
     pub(crate) const DB_OUT_OF_RANGE: &str = "ERR DB index is out of range";
     pub(crate) const CLIENT_NAME: &str =
         "ERR Client names cannot contain spaces, newlines or special characters.";
+    pub(crate) const PING_ARITY: &str = "ERR wrong number of arguments for 'ping' command";
     pub(crate) const NO_SUCH_CLIENT: &str = "ERR No such client";
     pub(crate) const CLIENT_ID: &str = "ERR client-id should be greater than 0";
     pub(crate) const NOT_ONLINE: &str = "ERR router is not online";
     pub(crate) const MAX_CLIENTS: &str = "ERR max number of clients reached";
+
+    /// A client named a backend that serves no slot. Only commands of Codis do that, so the text
+    /// is always that of Codis.
+    pub(crate) fn no_such_backend(addr: &str) -> String {
+        const SHOWN_LETTERS_MAX: usize = 128;
+        let shown: String = addr.chars().take(SHOWN_LETTERS_MAX).collect();
+        format!("ERR backend server '{shown}' not found")
+    }
 
     /// The text of a Codis 3.2 proxy in the place of one of ours.
     pub(crate) fn for_codis(text: &str, databases: usize) -> Cow<'_, str> {

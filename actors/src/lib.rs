@@ -25,6 +25,7 @@ pub mod client_error;
 mod io;
 pub mod latency;
 pub mod listener;
+pub mod migrator;
 pub mod probe;
 pub mod router;
 pub mod sentinel;

@@ -5,16 +5,20 @@
 //! session is told how to merge the replies before any of them can arrive.
 //!
 //! Connections are opened here on first use, one per (backend, role, database). Requests of a slot
-//! that is held, because it is being filled or is locked, are parked and go on in order.
+//! that is held, because it is being filled or is locked, are parked and go on in order. Those of
+//! a migrating slot go to the migrator, which lets them through when their keys have come.
 //!
 //! | message        | from            | what happens                                          |
 //! |----------------|-----------------|-------------------------------------------------------|
 //! | `RouteBatch`   | SessionActor    | split, forwarded                                      |
+//! | `AskBackend`   | SessionActor    | sent to the backend that it names                     |
 //! | `RetryBatch`   | BackendConnActor| reads that a replica could not serve go to the primary|
 //! | `PrepareFill`  | TopologyActor   | slots are held; answered when they are drained        |
 //! | `CutOff`       | TopologyActor   | connections that a round waits for are closed         |
 //! | `CommitFill`   | TopologyActor   | new assignments; what waited goes on                  |
 //! | `AbortFill`    | TopologyActor   | the old assignments; what waited goes on              |
+//! | `ForwardFor`   | MigratorActor   | forwarded: a question to a source, or what it let go  |
+//! | `SlotsDrained` | MigratorActor   | a round's fence goes on to the connections            |
 //! | `QueryTable`   | SessionActor    | answered, for SLOTSMAPPING                            |
 //! | `QueryBackends`| StatsActor      | answered from the connections' published status       |
 //! | `Tick`         | SupervisorActor | passed on to every connection                         |
@@ -31,6 +35,8 @@
 
 mod backends;
 pub(crate) mod fill;
+pub(crate) mod migrating;
+pub(crate) mod named;
 mod parking;
 mod retry;
 mod routes;
@@ -45,17 +51,19 @@ use bytes::Bytes;
 use command::{Access, FanOutRequest};
 use routing::{SlotId, SlotTable};
 
-use crate::backend_conn::{BackendStatus, ForwardBatch, ForwardRequest};
+use crate::backend_conn::{BackendStatus, ForwardBatch, ForwardRequest, ReplyTo};
 use crate::client_error::RequestFailure;
 use crate::io::detached;
+use crate::migrator::MigratorActor;
 use crate::session::window::Ticket;
-use crate::session::{RepliesFailed, SessionActor, StillParked};
+use crate::session::{SessionActor, StillParked};
 use crate::supervisor::Tick;
-use crate::worker::Worker;
+use crate::worker::{Settings, Worker};
 use backends::{Backends, Conn};
 use fill::Filling;
+use migrating::MoveRequest;
 use parking::{Parked, Parking, ParkingLimits, Waiting};
-use routes::{BackendIndex, RouteIndex, Routes, Way};
+use routes::{BackendIndex, RouteIndex, RoutePolicy, Routes, Way};
 use split::Split;
 
 /// Sessions hear that their requests are still parked every so many ticks, so that the watch over
@@ -129,6 +137,10 @@ pub struct RouterActor {
     pending: Vec<Vec<ForwardRequest>>,
     /// The backends with pending requests.
     touched: Vec<BackendIndex>,
+    /// Started with the first slot that migrates.
+    migrator: Option<Addr<MigratorActor>>,
+    /// Requests of the batch at hand whose slots migrate. Empty between batches.
+    moving: Vec<MoveRequest>,
     /// Moves with every batch, so that reads take turns among equal replicas.
     turn: usize,
     ticks: u32,
@@ -141,9 +153,8 @@ impl RouterActor {
             bytes_max: worker.settings.config.slot_parked_bytes_max,
         };
         let mut backends = Backends::default();
-        let is_primary_only = worker.settings.is_primary_only;
-        let routes =
-            Routes::compile(&table, is_primary_only, |addr, role| backends.index_of(addr, role));
+        let policy = worker.settings.route_policy();
+        let routes = Routes::compile(&table, policy, |addr, role| backends.index_of(addr, role));
         Self {
             worker,
             me: None,
@@ -154,6 +165,8 @@ impl RouterActor {
             filling: None,
             pending: Vec::new(),
             touched: Vec::new(),
+            migrator: None,
+            moving: Vec::new(),
             turn: 0,
             ticks: 0,
         }
@@ -187,7 +200,11 @@ impl Handler<RetryBatch> for RouterActor {
 
     fn handle(&mut self, retry: RetryBatch, _ctx: &mut Self::Context) {
         let mut split = Split::default();
-        let ForwardBatch { session, data, parts, requests } = retry.batch;
+        let ForwardBatch { reply_to, data, parts, requests } = retry.batch;
+        // Replicas serve sessions only.
+        let ReplyTo::Session(session) = reply_to else {
+            return;
+        };
         for request in requests {
             self.retry(&session, retry.database, (&data, &parts), request, &mut split);
         }
@@ -223,6 +240,9 @@ impl Handler<Tick> for RouterActor {
         for conn in self.backends.conns() {
             conn.addr.do_send(Tick);
         }
+        if let Some(migrator) = &self.migrator {
+            migrator.do_send(Tick);
+        }
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_NOTICE) {
             let mut told = HashSet::new();
@@ -250,11 +270,10 @@ impl RouterActor {
         match self.way_of(&request) {
             Way::Offline => split.fail(request.ticket, RequestFailure::SlotOffline),
             Way::Held => self.park_request(session, database, data, request, split),
-            Way::Route(_) if is_following => {
-                self.park_request(session, database, data, request, split);
-            }
+            _ if is_following => self.park_request(session, database, data, request, split),
+            Way::Migrating(route) => self.migrate(database, data, request, route, split),
             Way::Route(route) => match &request.fan_out {
-                Some(keys) if !self.is_one_route(keys, route) => {
+                Some(keys) if !self.is_one_way(keys, Way::Route(route)) => {
                     self.fan_out(data, database, &request, keys, split);
                 }
                 _ => {
@@ -275,14 +294,14 @@ impl RouterActor {
             match self.routes.of_slot(slot) {
                 Way::Held => return Way::Held,
                 Way::Offline => way = Way::Offline,
-                Way::Route(_) => {}
+                Way::Route(_) | Way::Migrating(_) => {}
             }
         }
         way
     }
 
-    fn is_one_route(&self, keys: &FanOutRequest, route: RouteIndex) -> bool {
-        keys.slots().all(|slot| self.routes.of_slot(slot) == Way::Route(route))
+    fn is_one_way(&self, keys: &FanOutRequest, way: Way) -> bool {
+        keys.slots().all(|slot| self.routes.of_slot(slot) == way)
     }
 
     /// The backend that serves a request of a route: for reads the first replica group with a
@@ -318,32 +337,7 @@ impl RouterActor {
         }
     }
 
-    /// Splits a request into one part per route, in the place of the request.
-    fn fan_out(
-        &mut self,
-        data: &Bytes,
-        database: u16,
-        request: &RouteRequest,
-        keys: &FanOutRequest,
-        split: &mut Split,
-    ) {
-        let routes = &self.routes;
-        let route_of = |slot| match routes.of_slot(slot) {
-            Way::Route(route) => route.index(),
-            // The whole request has a route, so each of its slots has one.
-            Way::Held | Way::Offline => 0,
-        };
-        let (parts, merge) = keys.split(request.frame(data), route_of, &mut split.parts);
-        split.plans.push((request.ticket, merge));
-        for (part, number) in parts.iter().zip(0_u16..) {
-            let route = RouteIndex::from_index(part.destination);
-            let backend = self.choose(route, database, request.access);
-            self.pend(backend, ForwardRequest::part(request.ticket, number, part));
-        }
-    }
-
     /// Sends what is pending to the backends of a batch.
-    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
     fn forward(
         &mut self,
         session: &Arc<Addr<SessionActor>>,
@@ -353,20 +347,25 @@ impl RouterActor {
     ) {
         while let Some(backend) = self.touched.pop() {
             let requests = self.pending.get_mut(backend.0).map(std::mem::take).unwrap_or_default();
-            let batch = ForwardBatch {
-                session: Arc::clone(session),
-                data: data.clone(),
-                parts: parts.clone(),
-                requests,
-            };
-            match self.conn(backend, database) {
-                Some(conn) => conn.addr.do_send(batch),
-                None => {
-                    let failed = batch.requests.iter().map(|request| {
-                        (request.ticket, request.part, RequestFailure::NoSuchDatabase)
-                    });
-                    session.do_send(RepliesFailed { failed: failed.collect() });
-                }
+            let reply_to = ReplyTo::Session(Arc::clone(session));
+            let batch =
+                ForwardBatch { reply_to, data: data.clone(), parts: parts.clone(), requests };
+            self.send(backend, database, batch);
+        }
+        self.send_moving(session, database, data, parts);
+    }
+
+    /// Sends requests to a backend.
+    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
+    fn send(&mut self, backend: BackendIndex, database: u16, batch: ForwardBatch) {
+        match self.conn(backend, database) {
+            Some(conn) => conn.addr.do_send(batch),
+            None => {
+                let failed = batch
+                    .requests
+                    .iter()
+                    .map(|request| (request.ticket, request.part, RequestFailure::NoSuchDatabase));
+                batch.reply_to.fail(failed.collect());
             }
         }
     }
@@ -401,6 +400,13 @@ impl RouterActor {
             let (ticket, part) = refused.waiting.ticket_and_part();
             split.fail_part(ticket, part, RequestFailure::SlotHeld);
         }
+        self.publish_parked();
+    }
+
+    fn publish_parked(&self) {
+        let (requests, bytes) = self.parking.size();
+        self.worker.counters.requests_parked.set(requests as u64);
+        self.worker.counters.parked_bytes.set(bytes as u64);
     }
 
     /// Routes again what was parked; what must still wait is parked again, in the same order.
@@ -420,14 +426,23 @@ impl RouterActor {
                 }
             }
         }
+        self.publish_parked();
     }
 
     fn compile(&mut self) {
         let backends = &mut self.backends;
-        let is_primary_only = self.worker.settings.is_primary_only;
-        self.routes = Routes::compile(&self.table, is_primary_only, |addr, role| {
-            backends.index_of(addr, role)
-        });
+        let policy = self.worker.settings.route_policy();
+        self.routes =
+            Routes::compile(&self.table, policy, |addr, role| backends.index_of(addr, role));
+    }
+}
+
+impl Settings {
+    fn route_policy(&self) -> RoutePolicy {
+        RoutePolicy {
+            is_primary_only: self.is_primary_only,
+            migration_method: self.config.migration_method,
+        }
     }
 }
 

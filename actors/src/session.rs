@@ -12,7 +12,7 @@
 //! | `RepliesFailed`  | RouterActor, BackendConnActor| errors enter the window                |
 //! | `FanOutPlanned`  | RouterActor                 | the window learns how to merge parts    |
 //! | `StillParked`    | RouterActor                 | the watch over lost replies starts anew |
-//! | `LocalAnswered`  | its own question            | an answer of the proxy enters the window|
+//! | `LocalAnswered`  | its own question, RouterActor| an answer of the proxy enters the window|
 //! | `CloseSession`   | SupervisorActor, StatsActor | closed at once                          |
 //! | `DrainSession`   | SupervisorActor             | no further requests; closed when answered|
 //!
@@ -32,6 +32,7 @@ mod client_command;
 mod hello;
 mod info;
 mod local;
+mod named;
 mod pump;
 pub(crate) mod record;
 mod requests;
@@ -87,6 +88,9 @@ pub struct ReplySpan {
 pub struct RepliesFailed {
     /// The request, its part, and why.
     pub failed: Vec<(Ticket, u16, RequestFailure)>,
+    /// What their client is told, when a server's own words belong to it; otherwise the failure's
+    /// text.
+    pub text: Option<Box<str>>,
 }
 
 /// Requests whose replies will come in parts.
@@ -262,7 +266,7 @@ impl Handler<RepliesFailed> for SessionActor {
     fn handle(&mut self, batch: RepliesFailed, ctx: &mut Self::Context) {
         let compat = self.worker.settings.config.compat;
         for (ticket, part, failure) in batch.failed {
-            let text = failure.to_client(compat);
+            let text = batch.text.as_deref().unwrap_or_else(|| failure.to_client(compat));
             let settled = self.window.settle_failed(ticket, part, text, &mut self.out);
             if settled == Settled::Broken {
                 self.close(CloseReason::BrokenReply, ctx);

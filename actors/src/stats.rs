@@ -120,6 +120,10 @@ pub struct Overview {
     pub client_bytes_out_total: u64,
     /// Bytes of requests and replies that clients hold in the proxy now.
     pub buffered_bytes: usize,
+    /// Requests that wait for slots that are held or locked now.
+    pub requests_parked: u64,
+    /// Their bytes.
+    pub parked_bytes: u64,
     /// Memory of the process in bytes.
     pub resident_bytes: u64,
     /// Requests per command since the start.
@@ -248,6 +252,8 @@ fn overview(shared: &Shared, answers: Vec<Vec<BackendStatus>>) -> Overview {
         client_bytes_in_total: shared.sum(|counters| counters.client_bytes_in.value()),
         client_bytes_out_total: shared.sum(|counters| counters.client_bytes_out.value()),
         buffered_bytes: shared.buffered.bytes(),
+        requests_parked: shared.sum(|counters| counters.requests_parked.value()),
+        parked_bytes: shared.sum(|counters| counters.parked_bytes.value()),
         resident_bytes: crate::session::resident_bytes(),
         commands: calls
             .map(|(command, calls)| CommandCalls { command: command.to_owned(), calls })

@@ -15,7 +15,7 @@
 //! | `FillSlots`       | wiring, admin server | a round, after those that came before it          |
 //! | `SwitchPrimaries` | SentinelActor        | the same, for the slots of primaries that are dead|
 //! | `QuerySlots`      | admin server         | the table as it is, at once                       |
-//! | `QueryFills`      | admin server         | how many fills are under way or wait, at once     |
+//! | `QueryFills`      | admin server         | which fills there are and what they hold, at once |
 //!
 //! A primary that is dead may hang instead of being gone. A switch gives its requests
 //! [`SWITCH_DRAIN_TIMEOUT`] and then closes its connections (`CutOff`), so that they are answered
@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use routing::{BackendAddr, SlotAssignment, SlotId, SlotTable};
+use routing::{BackendAddr, SlotAssignment, SlotId, SlotSource, SlotTable};
 use slog::{Logger, info, warn};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -105,7 +105,7 @@ pub struct SwitchPrimaries(pub Vec<PrimarySwitch>);
 pub struct PrimarySwitch {
     /// The group.
     pub group: u32,
-    /// Which primary is replaced, wherever a slot of the group has it.
+    /// Which primary is replaced, wherever a slot has it, or migrates from it.
     pub old: BackendAddr,
     /// By which one.
     pub new: BackendAddr,
@@ -116,10 +116,19 @@ pub struct PrimarySwitch {
 #[rtype(result = "SlotTable")]
 pub struct QuerySlots;
 
-/// Asks how many fills are under way or wait for the one that is.
+/// Asks which fills there are.
 #[derive(Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "Fills")]
 pub struct QueryFills;
+
+/// The fills of the moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fills {
+    /// How many are under way or wait for the one that is.
+    pub count: usize,
+    /// The slots that the one under way holds.
+    pub held: Arc<[SlotId]>,
+}
 
 /// The round under way has come to its end.
 #[derive(Message)]
@@ -153,6 +162,8 @@ pub struct TopologyActor {
     epoch: u64,
     routers: Vec<Addr<RouterActor>>,
     is_filling: bool,
+    /// The slots of the round under way; none between rounds.
+    held: Arc<[SlotId]>,
     waiting: VecDeque<WaitingOrder>,
     timeout: Duration,
     log: Logger,
@@ -164,7 +175,8 @@ impl TopologyActor {
     pub fn new(table: SlotTable, timeout: Duration, log: Logger) -> Self {
         let epoch = table.epoch();
         let (routers, waiting) = (Vec::new(), VecDeque::new());
-        Self { table, epoch, routers, is_filling: false, waiting, timeout, log }
+        let held = Arc::default();
+        Self { table, epoch, routers, is_filling: false, held, waiting, timeout, log }
     }
 }
 
@@ -189,10 +201,11 @@ impl Handler<QuerySlots> for TopologyActor {
 }
 
 impl Handler<QueryFills> for TopologyActor {
-    type Result = usize;
+    type Result = MessageResult<QueryFills>;
 
-    fn handle(&mut self, _: QueryFills, _ctx: &mut Self::Context) -> usize {
-        usize::from(self.is_filling) + self.waiting.len()
+    fn handle(&mut self, _: QueryFills, _ctx: &mut Self::Context) -> Self::Result {
+        let count = usize::from(self.is_filling) + self.waiting.len();
+        MessageResult(Fills { count, held: Arc::clone(&self.held) })
     }
 }
 
@@ -233,6 +246,7 @@ impl Handler<RoundEnded> for TopologyActor {
         // Whoever asked may have given up; the table is right all the same.
         let _ = round.answer.send(result);
         self.is_filling = false;
+        self.held = Arc::default();
         self.next_round(ctx);
     }
 }
@@ -284,10 +298,12 @@ impl TopologyActor {
                 (switched(&self.table, &switches), Some(SWITCH_DRAIN_TIMEOUT))
             }
         };
+        self.held = changes.iter().map(|(slot, _)| *slot).collect();
+        let slots = Arc::clone(&self.held);
         let round = Round { epoch: self.epoch, changes: changes.into(), cut_off_after, answer };
         let (me, routers, timeout) = (ctx.address(), self.routers.clone(), self.timeout);
         actix_rt::spawn(async move {
-            let result = run_round(&routers, &round, timeout).await;
+            let result = run_round(&routers, &round, slots, timeout).await;
             #[expect(clippy::disallowed_methods, reason = "BOUND: one round at a time")]
             me.do_send(RoundEnded { round, result });
         });
@@ -297,10 +313,10 @@ impl TopologyActor {
 async fn run_round(
     routers: &[Addr<RouterActor>],
     round: &Round,
+    slots: Arc<[SlotId]>,
     timeout: Duration,
 ) -> Result<Filled, FillError> {
     let epoch = round.epoch;
-    let slots: Arc<[SlotId]> = round.changes.iter().map(|(slot, _)| *slot).collect();
     let started = Instant::now();
     let mut prepared = pin!(ask_all(routers, PrepareFill { epoch, slots }));
     let mut is_prepared = false;
@@ -325,12 +341,23 @@ async fn run_round(
 
 /// The slots that a switch of primaries touches, with what becomes of them.
 fn switched(table: &SlotTable, switches: &[PrimarySwitch]) -> Vec<(SlotId, SlotAssignment)> {
+    let successor = |group: u32, old: &BackendAddr| {
+        let switch = switches.iter().find(|switch| switch.group == group && switch.old == *old)?;
+        Some(switch.new.clone())
+    };
     let changed = table.assignments().filter_map(|(slot, assignment)| {
-        let old = assignment.primary.as_ref()?;
-        let mut of_slot = switches.iter().filter(|switch| switch.group == assignment.group);
-        let new = of_slot.find(|switch| switch.old == *old)?.new.clone();
-        let switched =
-            SlotAssignment { primary: Some(new), is_switched: true, ..assignment.clone() };
+        let primary = assignment.primary.as_ref();
+        let primary = primary.and_then(|primary| successor(assignment.group, primary));
+        let source = assignment.source.as_ref().and_then(|source| {
+            let addr = successor(source.group, &source.addr)?;
+            Some(SlotSource { addr, ..source.clone() })
+        });
+        if primary.is_none() && source.is_none() {
+            return None;
+        }
+        let mut switched = SlotAssignment { is_switched: true, ..assignment.clone() };
+        switched.primary = primary.or(switched.primary);
+        switched.source = source.or(switched.source);
         Some((slot, switched))
     });
     changed.collect()

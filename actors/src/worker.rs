@@ -347,6 +347,11 @@ impl Counter {
         self.0.store(self.value().wrapping_add(count), Ordering::Relaxed);
     }
 
+    /// Takes the place of the value; only the owning worker may call it.
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     /// Takes away; only the owning worker may call it.
     pub(crate) fn sub(&self, count: u64) {
         self.0.store(self.value().wrapping_sub(count), Ordering::Relaxed);
@@ -364,6 +369,10 @@ pub struct WorkerCounters {
     pub requests_total: Counter,
     /// Requests that ended in an error made by the proxy, since start.
     pub failures_total: Counter,
+    /// Questions to sources of migrating slots, since start.
+    pub key_moves_total: Counter,
+    /// Requests that failed because their keys could not be moved, since start.
+    pub key_move_failures_total: Counter,
     /// Error replies of backends, since start.
     pub backend_errors_total: Counter,
     /// Requests refused before they were routed (unknown command, arity, cross-slot), since start.
@@ -376,6 +385,10 @@ pub struct WorkerCounters {
     pub client_bytes_out: Counter,
     /// Backend connections that are ready now.
     pub backend_conns: Counter,
+    /// Requests parked now.
+    pub requests_parked: Counter,
+    /// The bytes of the requests parked now.
+    pub parked_bytes: Counter,
     /// Per command, by `CommandId`.
     pub commands: Vec<CommandCounters>,
     /// From the read that brought a request to the write of its reply, by [`RequestClass`].
@@ -416,12 +429,16 @@ impl WorkerCounters {
             clients_total: Counter::default(),
             requests_total: Counter::default(),
             failures_total: Counter::default(),
+            key_moves_total: Counter::default(),
+            key_move_failures_total: Counter::default(),
             backend_errors_total: Counter::default(),
             rejected_total: Counter::default(),
             limit_closes_total: Counter::default(),
             client_bytes_in: Counter::default(),
             client_bytes_out: Counter::default(),
             backend_conns: Counter::default(),
+            requests_parked: Counter::default(),
+            parked_bytes: Counter::default(),
             commands: (0..commands).map(|_| CommandCounters::default()).collect(),
             latency: std::array::from_fn(|_| Histogram::default()),
         }

@@ -54,6 +54,23 @@ pub(crate) enum FanOut {
     ManySlots(FanOutRequest),
 }
 
+/// The keys of a request; `None` when there are none, or a key of MSET has no value.
+fn items(kind: FanOutKind, args: &Args<'_>) -> Option<SmallVec<[Item; 16]>> {
+    let step = if kind == FanOutKind::Mset { 2 } else { 1 };
+    let keys = args.len().saturating_sub(1);
+    if keys == 0 || !keys.is_multiple_of(step) {
+        return None;
+    }
+    // Most requests have few keys, or keys in one slot only: neither shall allocate.
+    let mut items = SmallVec::new();
+    for index in (1..args.len()).step_by(step) {
+        let (key, span) = (args.get(index)?, args.span(index)?);
+        let value = if step == 2 { args.span(index + 1) } else { None };
+        items.push(Item { slot: slot_of(key), key: span, value });
+    }
+    Some(items)
+}
+
 /// One sub-request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -68,26 +85,28 @@ pub struct Part {
 impl FanOutRequest {
     /// Finds the keys of a request and their slots.
     pub(crate) fn plan(kind: FanOutKind, args: &Args<'_>) -> FanOut {
-        let step = if kind == FanOutKind::Mset { 2 } else { 1 };
-        let keys = args.len().saturating_sub(1);
-        if keys == 0 || !keys.is_multiple_of(step) {
+        let Some(items) = items(kind, args) else {
             return FanOut::WrongArity;
-        }
-        // Most requests have few keys, or keys in one slot only: neither shall allocate.
-        let mut items: SmallVec<[Item; 16]> = SmallVec::new();
-        for index in (1..args.len()).step_by(step) {
-            let (Some(key), Some(span)) = (args.get(index), args.span(index)) else {
-                return FanOut::WrongArity;
-            };
-            let value = if step == 2 { args.span(index + 1) } else { None };
-            items.push(Item { slot: slot_of(key), key: span, value });
-        }
+        };
         match items.split_first() {
             Some((first, rest)) if rest.iter().all(|item| item.slot == first.slot) => {
                 FanOut::OneSlot(first.slot)
             }
             _ => FanOut::ManySlots(Self { kind, items: items.into_vec() }),
         }
+    }
+
+    /// The request ready to be split although its keys may lie in one slot. `None` when it has one
+    /// key, or does not say what its keys are.
+    pub(crate) fn by_key(kind: FanOutKind, args: &Args<'_>) -> Option<Self> {
+        let items = items(kind, args).filter(|items| items.len() > 1)?;
+        Some(Self { kind, items: items.into_vec() })
+    }
+
+    /// The number of keys.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.items.len()
     }
 
     /// Which command it is.
@@ -103,19 +122,19 @@ impl FanOutRequest {
 
     /// Splits the request, whose bytes are `frame`, into one sub-request per destination.
     ///
-    /// `destination_of` numbers the backends as the caller likes, and gives a slot the same number
-    /// each time, so that there are no more parts than slots. The sub-requests are appended to
-    /// `out`; parts are numbered by their place in the returned list.
+    /// `destination_of` numbers the destinations of keys as the caller likes; it is given the place
+    /// of each key in the request and its slot. The sub-requests are appended to `out`; parts are
+    /// numbered by their place in the returned list.
     pub fn split(
         &self,
         frame: &[u8],
-        mut destination_of: impl FnMut(SlotId) -> usize,
+        mut destination_of: impl FnMut(usize, SlotId) -> usize,
         out: &mut Vec<u8>,
     ) -> (SmallVec<[Part; 4]>, Merge) {
         let mut parts: SmallVec<[Part; 4]> = SmallVec::new();
         let mut owned: SmallVec<[(usize, Item); 16]> = SmallVec::new();
-        for item in &self.items {
-            let destination = destination_of(item.slot);
+        for (place, item) in self.items.iter().enumerate() {
+            let destination = destination_of(place, item.slot);
             let known = parts.iter().position(|part| part.destination == destination);
             let part = known.unwrap_or_else(|| {
                 parts.push(Part { destination, slot: item.slot, range: 0..0 });

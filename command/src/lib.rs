@@ -3,7 +3,7 @@
 //! ```text
 //!                data/redis-7.0.json (what a real server says)   policy/table.rs (what we do)
 //!                                         \                        /
-//!   Args (one framed request) --> CommandTable::plan --> Plan: Local | Forward | FanOut | Reject
+//!   Args (one framed request) --> CommandTable::plan --> Plan: Local | Forward | FanOut | Reject ...
 //!                                                                                 |
 //!                            replies of the parts  -->  Merge  <--  FanOutRequest::split
 //! ```
@@ -26,6 +26,7 @@ mod fan_out;
 mod glob;
 mod keys;
 mod merge;
+mod named_slot;
 mod plan;
 mod policy;
 mod rejection;
@@ -42,6 +43,8 @@ pub use fan_out::FanOutRequest;
 pub use fan_out::Part;
 pub use glob::glob_matches;
 pub use merge::Merge;
+pub use named_slot::SlotFault;
+pub use named_slot::named_slot;
 pub use plan::Access;
 pub use plan::Plan;
 pub use plan::Planned;

@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use routing::SlotId;
 use routing::slot_of;
 use smallvec::SmallVec;
@@ -20,6 +22,7 @@ use crate::fan_out::FanOut;
 use crate::fan_out::FanOutRequest;
 use crate::keys;
 use crate::keys::KeyPosition;
+use crate::named_slot::named_slot;
 use crate::policy::Feature;
 use crate::policy::LocalCommand;
 use crate::policy::Policy;
@@ -52,6 +55,8 @@ pub enum Plan {
         /// Which server of the slot may answer.
         access: Access,
     },
+    /// The request goes, without its first argument, to the backend with this address.
+    NamedBackend,
     /// The request has keys in more than one slot and is split.
     FanOut(FanOutRequest),
     /// The client gets an error.
@@ -83,6 +88,36 @@ impl CommandTable {
             Plan::Reject(Rejection::wrong_arity(command))
         };
         Planned { command: Some(command), plan }
+    }
+
+    /// The keys of a request, each once, in the order in which they are first named.
+    #[must_use]
+    pub fn request_keys<'a>(&self, args: &Args<'a>) -> SmallVec<[&'a [u8]; 4]> {
+        let mut keys = SmallVec::new();
+        let Ok(command) = self.resolve(args) else {
+            return keys;
+        };
+        let mut positions: SmallVec<[KeyPosition; 16]> = SmallVec::new();
+        // As in `forward`: of a request whose keys cannot all be found those that can be count.
+        let _unfindable = keys::find(command, args, &mut positions);
+        let named = positions.iter().filter_map(|position| args.get(position.index));
+        if positions.len() == 1 {
+            keys.extend(named);
+        } else {
+            let mut seen = HashSet::new();
+            keys.extend(named.filter(|key| seen.insert(*key)));
+        }
+        keys
+    }
+
+    /// A request of several keys, ready to be split into requests of one key each. `None` when it
+    /// has one key, or cannot be split.
+    #[must_use]
+    pub fn by_key(&self, args: &Args<'_>) -> Option<FanOutRequest> {
+        match self.resolve(args).ok()?.policy {
+            Policy::FanOut(kind) => FanOutRequest::by_key(kind, args),
+            _ => None,
+        }
     }
 
     /// The command or sub-command that a request calls. A container without a sub-command is
@@ -118,10 +153,13 @@ fn plan_of(command: &Command, args: &Args<'_>) -> Result<Plan, Rejection> {
             FanOut::OneSlot(slot) => Ok(Plan::Forward { slot, access: command.access }),
             FanOut::ManySlots(request) => Ok(Plan::FanOut(request)),
         },
-        // The arity in the table has no upper end, and yet Redis refuses a second message.
-        Policy::Local(LocalCommand::Ping) if args.len() > 2 => Err(Rejection::wrong_arity(command)),
         Policy::Local(local) => Ok(Plan::Local(local)),
         Policy::AnyBackend => Ok(Plan::Forward { slot: KEYLESS_SLOT, access: command.access }),
+        Policy::NamedSlot => {
+            let slot = named_slot(args.get(1).unwrap_or_default())?;
+            Ok(Plan::Forward { slot, access: Access::Write })
+        }
+        Policy::NamedBackend => Ok(Plan::NamedBackend),
         // Only a container without arguments of its own comes here, and its arity forbids that.
         Policy::Container => Err(Rejection::wrong_arity(command)),
         Policy::ClusterDisabled => Err(Rejection::ClusterDisabled),

@@ -23,6 +23,10 @@ pub enum Policy {
     Local(LocalCommand),
     /// Has no key and no state: forwarded to the primary of slot 0.
     AnyBackend,
+    /// Forwarded to the primary of the slot whose number is its first argument.
+    NamedSlot,
+    /// Forwarded, without its first argument, to the backend whose address that is.
+    NamedBackend,
     /// Answered as a Redis outside of cluster mode does.
     ClusterDisabled,
     /// Comes with a later version of the proxy.
@@ -41,7 +45,9 @@ impl Policy {
             | Self::Sort
             | Self::FanOut(_)
             | Self::Local(_)
-            | Self::AnyBackend => true,
+            | Self::AnyBackend
+            | Self::NamedSlot
+            | Self::NamedBackend => true,
             Self::ClusterDisabled | Self::NotYet(_) | Self::Refused(_) => false,
         }
     }
@@ -57,6 +63,8 @@ impl Policy {
             Self::FanOut(_) => "any keys; split over the backends, one merged reply",
             Self::Local(_) => "answered by the proxy",
             Self::AnyBackend => "forwarded to one backend",
+            Self::NamedSlot => "forwarded to the primary of the slot that it names",
+            Self::NamedBackend => "forwarded to the backend that it names",
             Self::ClusterDisabled => "answered as by a Redis outside of cluster mode",
             Self::NotYet(feature) => feature.describe_not_yet(),
             Self::Refused(refusal) => refusal.describe_refused(),
@@ -94,7 +102,7 @@ pub enum FanOutKind {
 /// A command that the session answers itself. Its arity is already checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalCommand {
-    /// `PING [message]`
+    /// `PING [message]`, which may have one message at most
     Ping,
     /// `ECHO message`
     Echo,

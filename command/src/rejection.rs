@@ -9,6 +9,7 @@ mod tests;
 
 use crate::Args;
 use crate::Command;
+use crate::named_slot::SlotFault;
 use crate::policy::Feature;
 use crate::policy::Refusal;
 
@@ -16,7 +17,8 @@ use crate::policy::Refusal;
 const SHOWN_BYTES_MAX: usize = 128;
 
 /// The commands whose arity a Codis proxy checks itself.
-const CODIS_OWN: [&str; 6] = ["auth", "del", "exists", "mget", "mset", "select"];
+const CODIS_OWN: [&str; 8] =
+    ["auth", "del", "exists", "mget", "mset", "select", "slotsinfo", "slotsscan"];
 
 /// The reply to a fan-out of which a part was answered in a form that no such command has.
 pub(crate) const UNEXPECTED_PART_REPLY: &str =
@@ -52,6 +54,13 @@ pub enum Rejection {
     SortGet,
     /// The command is for Redis Cluster.
     ClusterDisabled,
+    /// What should be the number of a slot is another number, or none.
+    NamedSlot {
+        /// What was given, shortened.
+        given: Box<[u8]>,
+        /// What is wrong with it.
+        fault: SlotFault,
+    },
     /// An option of a command that the proxy answers itself is wrong.
     Syntax,
     /// `COMMAND GETKEYS` was asked about something that is no command.
@@ -111,6 +120,10 @@ impl Rejection {
         Self::Refused { command: command.name.clone(), refusal }
     }
 
+    pub(crate) fn named_slot(given: &[u8], fault: SlotFault) -> Self {
+        Self::NamedSlot { given: c_text(given, SHOWN_BYTES_MAX).into(), fault }
+    }
+
     /// Whether Redis finds this fault even before it asks whether the client has authenticated.
     #[must_use]
     pub const fn precedes_auth(&self) -> bool {
@@ -122,6 +135,7 @@ impl Rejection {
             | Self::SortBy
             | Self::SortGet
             | Self::ClusterDisabled
+            | Self::NamedSlot { .. }
             | Self::Syntax
             | Self::GetKeysUnknownCommand
             | Self::GetKeysNoKeys
@@ -157,6 +171,9 @@ impl Rejection {
             Self::SortBy => b"ERR BY option of SORT denied in Cluster mode.".to_vec(),
             Self::SortGet => b"ERR GET option of SORT denied in Cluster mode.".to_vec(),
             Self::ClusterDisabled => b"ERR This instance has cluster support disabled".to_vec(),
+            Self::NamedSlot { given, fault } => {
+                one_line(&[b"ERR parse slotnum '", given, b"' failed, ", &fault.describe(given)])
+            }
             Self::Syntax => b"ERR syntax error".to_vec(),
             Self::GetKeysUnknownCommand => b"ERR Invalid command specified".to_vec(),
             Self::GetKeysNoKeys => b"ERR The command has no key arguments".to_vec(),

@@ -107,4 +107,27 @@ impl Choice for Compat {
         &[("redis", Self::Redis), ("codis", Self::Codis)];
 }
 
-display_as_word!(ProtoType, LogLevel, LogFormat, Compat);
+/// How keys of migrating slots are moved on demand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MigrationMethod {
+    /// As their source can: it is asked.
+    #[default]
+    Auto,
+    /// `MIGRATE`.
+    Migrate,
+    /// `SLOTSMGRTTAGONE`.
+    Sync,
+    /// `SLOTSMGRT-EXEC-WRAPPER`.
+    SemiAsync,
+}
+
+impl Choice for MigrationMethod {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("migrate", Self::Migrate),
+        ("sync", Self::Sync),
+        ("semi-async", Self::SemiAsync),
+    ];
+}
+
+display_as_word!(ProtoType, LogLevel, LogFormat, Compat, MigrationMethod);

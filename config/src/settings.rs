@@ -11,7 +11,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::choices::{Compat, LogFormat, LogLevel, ProtoType};
+use crate::choices::{Compat, LogFormat, LogLevel, MigrationMethod, ProtoType};
 use crate::secret::Secret;
 
 /// A text.
@@ -45,6 +45,7 @@ pub(crate) enum Field {
     LogLevel(fn(&mut Config) -> &mut LogLevel),
     LogFormat(fn(&mut Config) -> &mut LogFormat),
     Compat(fn(&mut Config) -> &mut Compat),
+    MigrationMethod(fn(&mut Config) -> &mut MigrationMethod),
 }
 
 /// One setting.
@@ -233,6 +234,15 @@ settings! {
     /// Bytes of requests that wait, in each worker, while their slots are changed or locked;
     /// further ones get a TRYAGAIN error at once.
     slot_parked_bytes_max: ByteCount = 256 * MB;
+    /// How the source of a migrating slot is made to let go of a key: `auto` asks it which commands it
+    /// has, `migrate` (stock servers), `sync` and `semi-async` (Codis' servers) force one.
+    migration_method: MigrationMethod = MigrationMethod::Auto;
+    /// Time that a source has to move a key to its target on demand; it serves nothing meanwhile.
+    /// Shorter than `backend_recv_timeout`.
+    migration_timeout: Period = Duration::from_secs(3);
+    /// Time for which a request is tried again while a source says that its key is under way; then the
+    /// client gets a TRYAGAIN error.
+    migration_retry_timeout: Period = Duration::from_secs(10);
     /// Databases of the redis servers: `SELECT` takes 0 up to one less.
     backend_number_databases: Count = 16;
     /// Whose texts the errors of the proxy have: `redis` or `codis`. Clients that match on texts of

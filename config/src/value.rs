@@ -55,6 +55,7 @@ impl Field {
             Self::LogLevel(field) => *field(config) = choice(given)?,
             Self::LogFormat(field) => *field(config) = choice(given)?,
             Self::Compat(field) => *field(config) = choice(given)?,
+            Self::MigrationMethod(field) => *field(config) = choice(given)?,
         }
         Ok(())
     }
@@ -75,6 +76,7 @@ impl Field {
             Self::LogLevel(field) => Shown::Text(field(config).to_string()),
             Self::LogFormat(field) => Shown::Text(field(config).to_string()),
             Self::Compat(field) => Shown::Text(field(config).to_string()),
+            Self::MigrationMethod(field) => Shown::Text(field(config).to_string()),
         }
     }
 
@@ -87,7 +89,11 @@ impl Field {
             Self::ByteCount(_) => "bytes",
             Self::Period(_) => "time",
             Self::Switch(_) => "yes/no",
-            Self::ProtoType(_) | Self::LogLevel(_) | Self::LogFormat(_) | Self::Compat(_) => "word",
+            Self::ProtoType(_)
+            | Self::LogLevel(_)
+            | Self::LogFormat(_)
+            | Self::Compat(_)
+            | Self::MigrationMethod(_) => "word",
         }
     }
 }

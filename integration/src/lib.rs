@@ -8,6 +8,7 @@
 //! * [`raw_client`]: a TCP client that sends any bytes and reads replies unparsed.
 //! * [`admin`]: a dashboard's side of the admin API.
 //! * [`browser`]: a headless Chromium.
+//! * [`fake_server`]: a scripted redis server, for commands that a stock one lacks.
 //! * [`groups`]: two groups of servers with a proxy before them, as most tests want them.
 //! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
 //! * [`log`], [`ports`], [`reply`]: what those are made of.
@@ -21,6 +22,7 @@
 
 pub mod admin;
 pub mod browser;
+pub mod fake_server;
 pub mod groups;
 pub mod http_receiver;
 pub mod log;
@@ -35,6 +37,7 @@ pub mod wait;
 
 pub use admin::AdminClient;
 pub use browser::Browser;
+pub use fake_server::FakeServer;
 pub use groups::TwoGroups;
 pub use proxy::KeywayProxy;
 pub use raw_client::RawClient;

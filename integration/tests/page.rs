@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use integration::raw_client::encode;
 use integration::redis_server::RedisServer;
 use integration::{Browser, KeywayProxy, RawClient};
 use serde_json::{Value, json};
@@ -153,6 +154,60 @@ fn the_page_shows_load_and_a_killed_backend() {
         "the page says that nobody answers",
         "return document.body.dataset.state === 'lost' && !document.getElementById('lost').hidden",
     );
+}
+
+/// Freezes a backend, orders a change that waits for it, and looks at the slots meanwhile.
+#[test]
+fn the_page_shows_slots_that_a_change_holds() {
+    const MOVED: std::ops::Range<u16> = 0..40;
+    let mut servers = [RedisServer::start(), RedisServer::start()];
+    let mut proxy = proxy_over(&servers);
+    let mut browser = Browser::start();
+    browser.open(&format!("http://{}/", proxy.admin_addr()));
+    browser.wait_for("the page is live", "return document.body.dataset.state === 'live'");
+    let is_held =
+        "return /held: a change is under way/.test(document.getElementById('groups').textContent)";
+    assert_eq!(browser.run(is_held), false);
+
+    let key = (0..)
+        .map(|number| format!("key{number}"))
+        .find(|key| MOVED.contains(&routing::slot_of(key.as_bytes()).number()))
+        .unwrap();
+    let (mut client, mut parked) = (proxy.client(), proxy.client());
+    assert_eq!(client.text(&["SET", &key, "value"]), "+OK\r\n");
+    servers[0].freeze();
+    client.send(encode(&["GET", &key]));
+    let in_flight = format!(
+        "return {} === '1'",
+        row_of(&servers[0], "cells[4].textContent").trim_start_matches("return ")
+    );
+    browser.wait_for("the request is in flight", &in_flight);
+    let (mut admin, second) = (proxy.admin(), servers[1].addr().to_string());
+    let slots: Value = MOVED.map(|id| json!({ "id": id, "backend_addr": second })).collect();
+    admin.begin("PUT", "/api/proxy/fillslots/{x}", &[], slots.to_string().as_bytes());
+    browser.wait_for("the slots are held", is_held);
+    parked.send(encode(&["GET", &key]));
+    let summary = "return document.getElementById('slots-summary').textContent";
+    browser.wait_for("a request waits", &format!("{summary}.includes('requests that wait: 1 (')"));
+    let text = browser.run(summary);
+    let expected = "40 held, 16 locked, 8 offline, a change is in progress, requests that wait: 1";
+    assert!(text.as_str().unwrap().starts_with(expected), "{text}");
+    let point = "const map = document.getElementById('slots'); \
+                 const box = map.getBoundingClientRect(); \
+                 map.dispatchEvent(new PointerEvent('pointermove', \
+                     { clientX: box.left + 2, clientY: box.top + 2 })); \
+                 return document.getElementById('slot').textContent";
+    assert!(browser.run(point).as_str().unwrap().starts_with("Slot 0: held, group 1"));
+    browser.screenshot(&pictures(), "held-light.png");
+    browser.set_theme("dark");
+    browser.screenshot(&pictures(), "held-dark.png");
+
+    servers[0].thaw();
+    admin.finish(false).expect("a reply").expect_ok();
+    assert_eq!(client.read_reply(), b"$5\r\nvalue\r\n");
+    assert_eq!(parked.read_reply(), b"$-1\r\n");
+    browser.wait_for("no slot is held", &is_held.replace("return ", "return !"));
+    proxy.terminate();
 }
 
 /// The page itself is public and holds nothing; its numbers need the token.

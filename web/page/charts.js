@@ -141,7 +141,7 @@ export function groupColor(position) {
   return `hsl(${hue} 48% ${(isDark ? 52 : 50) + (shade - (shade > 1 ? 3 : 0)) * 13}%)`;
 }
 
-/** The 1024 slots as squares: coloured by group, hatched when not in their normal state. */
+/** The 1024 slots as squares: coloured by group, with a pattern when not in their normal state. */
 export class SlotMap {
   #canvas;
   #slots = [];
@@ -191,7 +191,7 @@ export class SlotMap {
   }
 }
 
-/** An offline slot is an empty frame, one that waits or moves is hatched. */
+/** An offline slot is an empty frame, a held one has the two bars of a pause, others are hatched. */
 export function drawSlot(pen, x, y, width, height, color, state) {
   if (state === "offline") {
     pen.strokeStyle = style("--offline");
@@ -202,6 +202,14 @@ export function drawSlot(pen, x, y, width, height, color, state) {
   pen.fillStyle = color;
   pen.fillRect(x, y, width, height);
   if (state === "normal") return;
+  if (state === "held") {
+    const bar = Math.max(2, width / 6);
+    pen.fillStyle = style("--card");
+    for (const left of [width / 2 - 1.5 * bar, width / 2 + 0.5 * bar]) {
+      pen.fillRect(x + left, y + height / 5, bar, (height * 3) / 5);
+    }
+    return;
+  }
   pen.save();
   pen.beginPath();
   pen.rect(x, y, width, height);

@@ -219,8 +219,10 @@ function showSlots(live) {
   const odd = [...new Set(live.slots.map((run) => run.state))].filter((state) => state !== "normal");
   const counts = odd.map((state) => `${size(live.slots.filter((run) => run.state === state))} ${state}`);
   const fill = live.fills > 0 ? ", a change is in progress" : "";
+  const parked = live.requests_parked > 0
+    ? `, requests that wait: ${numbers.count(live.requests_parked)} (${numbers.bytes(live.parked_bytes)})` : "";
   byId("slots-summary").textContent =
-    `${counts.length ? counts.join(", ") : "all 1024 served"}${fill} · epoch ${live.epoch}`;
+    `${counts.length ? counts.join(", ") : "all 1024 served"}${fill}${parked} · epoch ${live.epoch}`;
   const text = JSON.stringify(live.slots);
   if (text === shownSlots) return;
   shownSlots = text;
@@ -229,7 +231,8 @@ function showSlots(live) {
   const fillRun = (run, color) => {
     for (let slot = run.first; slot <= run.last; slot += 1) slots[slot] = { color, state: run.state, run };
   };
-  live.slots.forEach((run) => fillRun(run, "transparent"));
+  const noColor = getComputedStyle(document.documentElement).getPropertyValue("--offline").trim();
+  live.slots.forEach((run) => fillRun(run, noColor));
   groups.forEach(([, group], position) => group.runs.forEach((run) => fillRun(run, groupColor(position))));
   slotMap.show(slots);
   byId("slots").setAttribute("aria-label", `Map of 1024 slots: ${byId("slots-summary").textContent}`);
@@ -257,7 +260,9 @@ function groupItem({ name, primary, runs }, color) {
 }
 
 const STATE_TEXTS = {
+  held: "held: a change is under way, requests wait",
   locked: "locked: requests wait",
+  migrating: "migrating: keys move to their new group",
   offline: "offline: requests get an error",
 };
 
@@ -281,7 +286,8 @@ function showSlot(number) {
   const { run } = slot;
   const group = run.group > 0 ? `, group ${run.group}` : "";
   const replicas = run.replicas > 0 ? `, ${run.replicas} replicas` : "";
-  byId("slot").textContent = `Slot ${number}: ${run.state}${group}${run.primary ? `, ${run.primary}` : ""}${replicas}`;
+  const source = run.source ? `, from ${run.source}` : "";
+  byId("slot").textContent = `Slot ${number}: ${run.state}${group}${run.primary ? `, ${run.primary}` : ""}${source}${replicas}`;
 }
 
 const STATES = {

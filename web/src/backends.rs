@@ -60,7 +60,8 @@ pub(crate) fn by_addr(conns: &[BackendStatus], table: &SlotTable) -> Vec<Backend
     for (_, assignment) in table.assignments() {
         let primary = assignment.primary.iter().map(|addr| (addr, Role::Primary));
         let replicas = assignment.replica_groups.iter().flatten().map(|addr| (addr, Role::Replica));
-        for (addr, role) in primary.chain(replicas) {
+        let source = assignment.source.iter().map(|source| (&source.addr, Role::Source));
+        for (addr, role) in primary.chain(replicas).chain(source) {
             entry(&mut backends, addr.as_str(), role).slots += 1;
         }
     }
@@ -82,6 +83,7 @@ fn role_label(role: Role) -> &'static str {
     match role {
         Role::Primary => "primary",
         Role::Replica => "replica",
+        Role::Source => "source",
     }
 }
 

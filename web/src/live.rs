@@ -4,11 +4,10 @@
 //! differences; so any number of pages may look at once, and none needs anything remembered.
 
 use actors::latency::Snapshot;
-use routing::{SlotAssignment, SlotTable};
+use routing::{SlotAssignment, SlotId};
 use serde::Serialize;
 
 use crate::backends::Backend;
-use crate::slots::state;
 use crate::view::{Command, View};
 
 /// Answers of `/keyway/live`. Totals count from the start of the process.
@@ -31,6 +30,8 @@ pub(crate) struct Live {
     client_bytes_out_total: u64,
     buffered_bytes: usize,
     buffered_bytes_max: usize,
+    requests_parked: u64,
+    parked_bytes: u64,
     resident_bytes: u64,
     processor_us_total: u64,
     /// Requests that went to a backend, whole.
@@ -41,6 +42,7 @@ pub(crate) struct Live {
     backends: Vec<BackendLine>,
     epoch: u64,
     fills: usize,
+    slots_held: usize,
     slots: Vec<SlotRun>,
 }
 
@@ -79,11 +81,14 @@ struct SlotRun {
     state: &'static str,
     group: u32,
     primary: String,
+    /// Where keys that were not moved yet are, while the slots migrate.
+    source: String,
     replicas: usize,
 }
 
 impl Live {
     pub(crate) fn of(view: View) -> Self {
+        let slots = runs(view.slots());
         let (latency, backend_latency) = (view.forwarded_latency(), view.backend_latency());
         let overview = view.overview;
         Self {
@@ -104,6 +109,8 @@ impl Live {
             client_bytes_out_total: overview.client_bytes_out_total,
             buffered_bytes: overview.buffered_bytes,
             buffered_bytes_max: view.buffered_bytes_max,
+            requests_parked: overview.requests_parked,
+            parked_bytes: overview.parked_bytes,
             resident_bytes: overview.resident_bytes,
             processor_us_total: view.processor_ns / 1000,
             latency: bins(&latency),
@@ -112,7 +119,8 @@ impl Live {
             backends: view.backends.into_iter().map(backend_line).collect(),
             epoch: view.table.epoch(),
             fills: view.fills,
-            slots: runs(&view.table),
+            slots_held: view.held.len(),
+            slots,
         }
     }
 }
@@ -151,10 +159,12 @@ fn backend_line(backend: Backend) -> BackendLine {
 }
 
 /// All slots, neighbours that are alike in one.
-fn runs(table: &SlotTable) -> Vec<SlotRun> {
+fn runs<'a>(
+    slots: impl Iterator<Item = (SlotId, &'a SlotAssignment, &'static str)>,
+) -> Vec<SlotRun> {
     let mut runs: Vec<SlotRun> = Vec::new();
-    for (slot, assignment) in table.assignments() {
-        let single = SlotRun::single(slot.number(), assignment);
+    for (slot, assignment, state) in slots {
+        let single = SlotRun::single(slot.number(), assignment, state);
         match runs.last_mut().filter(|run| run.is_like(&single)) {
             Some(run) => run.last = single.last,
             None => runs.push(single),
@@ -164,20 +174,21 @@ fn runs(table: &SlotTable) -> Vec<SlotRun> {
 }
 
 impl SlotRun {
-    fn single(number: u16, assignment: &SlotAssignment) -> Self {
+    fn single(number: u16, assignment: &SlotAssignment, state: &'static str) -> Self {
         Self {
             first: number,
             last: number,
-            state: state(assignment),
+            state,
             group: assignment.group,
             primary: assignment.primary.as_ref().map(ToString::to_string).unwrap_or_default(),
+            source: assignment.source.as_ref().map_or_else(String::new, |s| s.addr.to_string()),
             replicas: assignment.replica_groups.iter().map(Vec::len).sum(),
         }
     }
 
     fn is_like(&self, other: &Self) -> bool {
         (self.state, self.group, self.replicas) == (other.state, other.group, other.replicas)
-            && self.primary == other.primary
+            && (&self.primary, &self.source) == (&other.primary, &other.source)
     }
 }
 

@@ -127,12 +127,13 @@ fn connections(text: &mut Exposition, backends: &[Backend]) {
 fn slot_states(text: &mut Exposition, view: &View) {
     let mut states = text.family(&table::SLOTS);
     for state in slots::STATES {
-        let assignments = view.table.assignments();
-        let count = assignments.filter(|(_, assignment)| slots::state(assignment) == state).count();
+        let count = view.slots().filter(|(.., of_slot)| *of_slot == state).count();
         states.sample(&[state], count);
     }
     text.single(&table::EPOCH, view.table.epoch());
     text.single(&table::FILLS, view.fills);
+    text.single(&table::PARKED, view.overview.requests_parked);
+    text.single(&table::PARKED_BYTES, view.overview.parked_bytes);
 }
 
 #[cfg(test)]

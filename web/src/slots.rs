@@ -67,8 +67,10 @@ impl SlotReport {
 }
 
 /// What a slot does with requests, in one word: they are served, they wait, or they get an error.
-pub(crate) fn state(assignment: &SlotAssignment) -> &'static str {
+/// `is_held`: a change of the slot is under way.
+pub(crate) fn state(assignment: &SlotAssignment, is_held: bool) -> &'static str {
     match assignment {
+        _ if is_held => "held",
         locked if locked.is_locked => "locked",
         offline if offline.is_offline() => "offline",
         migrating if migrating.is_migrating() => "migrating",
@@ -77,7 +79,7 @@ pub(crate) fn state(assignment: &SlotAssignment) -> &'static str {
 }
 
 /// Every word that [`state`] may say.
-pub(crate) const STATES: [&str; 4] = ["normal", "locked", "migrating", "offline"];
+pub(crate) const STATES: [&str; 5] = ["normal", "held", "locked", "migrating", "offline"];
 
 /// All slots in the order of their ids. Replicas that are not used are not told of.
 pub(crate) fn report(table: &SlotTable, is_primary_only: bool) -> Vec<SlotReport> {

@@ -1,16 +1,18 @@
 //! The proxy at one moment, as the live page and the metrics read it.
 
+use std::collections::HashSet;
+
 use actors::latency::{RequestClass, Snapshot};
 use actors::stats::{Overview, QueryOverview};
 use actors::topology::{QueryFills, QuerySlots};
-use routing::SlotTable;
+use routing::{SlotAssignment, SlotId, SlotTable};
 
 use crate::backends::{self, Backend};
 use crate::meter::CommandCounts;
 use crate::pages::no_answer;
 use crate::reply::Refusal;
 use crate::usage::Usage;
-use crate::{ACTOR_TIMEOUT, Admin};
+use crate::{ACTOR_TIMEOUT, Admin, slots};
 
 /// Everything that can be told. Totals count from the start of the process.
 pub(crate) struct View {
@@ -27,6 +29,8 @@ pub(crate) struct View {
     pub(crate) table: SlotTable,
     /// Changes of slots that are under way or wait.
     pub(crate) fills: usize,
+    /// The slots that the change under way holds.
+    pub(crate) held: HashSet<SlotId>,
 }
 
 /// One command, summed over all workers.
@@ -57,7 +61,15 @@ impl View {
             latency: RequestClass::ALL.map(|class| (class, latency(admin, class))).into(),
             overview,
             table,
-            fills,
+            fills: fills.count,
+            held: fills.held.iter().copied().collect(),
+        })
+    }
+
+    /// Every slot, its assignment and its state in one word.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (SlotId, &SlotAssignment, &'static str)> {
+        self.table.assignments().map(|(slot, assignment)| {
+            (slot, assignment, slots::state(assignment, self.held.contains(&slot)))
         })
     }
 

@@ -61,6 +61,8 @@ What the proxy does with each command:
   `CROSSSLOT`.
 * **split**: the keys may lie in any slots. The request is not atomic over several backends, and
   when one backend fails the whole reply is an error, though others may have done their part.
+* **forwarded to the slot or the backend that it names**: commands of Codis, see
+  [coming-from-codis.md](coming-from-codis.md).
 * **answered by the proxy**: the command is about the connection, which is the proxy's.
 * **not supported yet**, **refused**: the reply is an error that says why.
 

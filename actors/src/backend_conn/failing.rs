@@ -1,16 +1,12 @@
 //! Answering requests that the backend will not answer.
 //!
-//! A replica's reads are never failed here: the router sends them to the primary instead.
-
-use std::sync::Arc;
-
-use actix::Addr;
+//! A replica's reads are never failed here: the router sends them to the primary instead. Only what
+//! a client sent to this very replica is.
 
 use super::waiting::Waiter;
-use super::{BackendConnActor, ConnStatus, ForwardBatch, ForwardRequest, Role, Run};
+use super::{BackendConnActor, ConnStatus, ForwardBatch, ForwardRequest, ReplyTo, Role, Run};
 use crate::client_error::RequestFailure;
 use crate::router::RetryBatch;
-use crate::session::{RepliesFailed, SessionActor};
 
 impl BackendConnActor {
     /// Answers what was written, at least in part, to a connection that is gone.
@@ -42,31 +38,31 @@ impl BackendConnActor {
     /// reply that has begun can only be broken off.
     pub(super) fn fail_run(
         &self,
-        run: Run<Arc<Addr<SessionActor>>>,
+        run: Run<ReplyTo>,
         failure: RequestFailure,
         is_front_begun: bool,
     ) {
-        let Some(session) = run.session.clone() else {
+        let Some(reply_to) = run.reply_to.clone() else {
             return;
         };
         let mut requests = run.unanswered().to_vec();
         let Some((data, parts)) = run.source else {
-            self.fail(&session, &requests, failure);
+            self.fail(&reply_to, &requests, failure);
             return;
         };
         if is_front_begun && !requests.is_empty() {
             let begun = requests.remove(0);
-            self.fail(&session, &[begun], failure);
+            self.fail(&reply_to, &[begun], failure);
         }
-        self.retry(ForwardBatch { session, data, parts, requests });
+        self.retry(ForwardBatch { reply_to, data, parts, requests });
     }
 
     /// Refuses a batch that was not sent; a replica's reads go to the primary.
     pub(super) fn refuse(&self, batch: ForwardBatch, failure: RequestFailure) {
-        if self.status.target.role == Role::Replica {
+        if self.status.target.role == Role::Replica && batch.may_move() {
             self.retry(batch);
         } else {
-            self.fail(&batch.session, &batch.requests, failure);
+            self.fail(&batch.reply_to, &batch.requests, failure);
         }
     }
 
@@ -78,16 +74,17 @@ impl BackendConnActor {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "BOUND: requests hold credit of their session")]
     pub(super) fn fail(
         &self,
-        session: &Addr<SessionActor>,
+        reply_to: &ReplyTo,
         requests: &[ForwardRequest],
         failure: RequestFailure,
     ) {
         ConnStatus::count(&self.status.failures_total, requests.len());
-        self.worker.counters.failures_total.add(requests.len() as u64);
+        if let ReplyTo::Session(_) = reply_to {
+            self.worker.counters.failures_total.add(requests.len() as u64);
+        }
         let failed = requests.iter().map(|request| (request.ticket, request.part, failure));
-        session.do_send(RepliesFailed { failed: failed.collect() });
+        reply_to.fail(failed.collect());
     }
 }

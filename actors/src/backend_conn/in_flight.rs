@@ -33,7 +33,7 @@ use super::fence::FenceToken;
 #[derive(Debug)]
 pub(super) struct Run<S> {
     /// Who gets the replies; `None` for requests of the connection itself (keepalive).
-    pub(super) session: Option<S>,
+    pub(super) reply_to: Option<S>,
     /// In the order in which they were written.
     pub(super) requests: Vec<ForwardRequest>,
     /// How many of them are answered.
@@ -45,8 +45,8 @@ pub(super) struct Run<S> {
 }
 
 impl<S> Run<S> {
-    pub(super) fn new(session: Option<S>, requests: Vec<ForwardRequest>, entered_us: u64) -> Self {
-        Self { session, requests, answered: 0, entered_us, source: None }
+    pub(super) fn new(reply_to: Option<S>, requests: Vec<ForwardRequest>, entered_us: u64) -> Self {
+        Self { reply_to, requests, answered: 0, entered_us, source: None }
     }
 
     /// The requests without a reply.
@@ -160,7 +160,7 @@ impl<S> InFlight<S> {
             if written < run.requests.len() {
                 let kept = run.requests.split_off(written);
                 self.entries.push_front(Entry::Run(Run {
-                    session: run.session.clone(),
+                    reply_to: run.reply_to.clone(),
                     requests: kept,
                     answered: 0,
                     entered_us: run.entered_us,

@@ -11,18 +11,16 @@
 //! a value of any size takes one read's memory here.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use actix::prelude::*;
 use bytes::{Bytes, BytesMut};
 use resp::reply::{ReplyFramer, ReplyScan};
 use slog::info;
 use tokio_util::io::poll_read_buf;
 
-use super::{BackendConnActor, ConnState, ConnStatus, ForwardBatch, Loss, Role, Run};
+use super::{BackendConnActor, ConnState, ConnStatus, ForwardBatch, Loss, ReplyTo, Role, Run};
 use crate::session::window::Piece;
-use crate::session::{ReplyBatch, ReplySpan, SessionActor};
+use crate::session::{ReplyBatch, ReplySpan};
 
 /// Replies at least this large are handed over in pieces.
 const STREAM_BYTES_MIN: usize = 16 * 1024;
@@ -143,7 +141,8 @@ impl BackendConnActor {
             return false;
         };
         let request = *request;
-        let is_own = run.session.is_none();
+        let is_own = run.reply_to.is_none();
+        let may_move = run.source.is_some();
         let bytes = data.get(range.clone()).unwrap_or_default();
         let is_error = piece == Piece::Whole && resp::reply::is_error(bytes);
         if is_error {
@@ -153,7 +152,7 @@ impl BackendConnActor {
         if is_own {
             self.hand_over(data, collected);
             self.take_own_reply(bytes);
-        } else if is_error && self.is_refused_by_replica(bytes) {
+        } else if is_error && self.is_refused_by_replica(bytes) && may_move {
             self.hand_over(data, collected);
             self.retry_front();
         } else {
@@ -188,18 +187,12 @@ impl BackendConnActor {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "BOUND: each reply answers an entered request")]
-    fn send_collected(
-        &self,
-        run: &Run<Arc<Addr<SessionActor>>>,
-        data: &Bytes,
-        collected: &mut Collected,
-    ) {
+    fn send_collected(&self, run: &Run<ReplyTo>, data: &Bytes, collected: &mut Collected) {
         let Collected { start, end, replies } = std::mem::take(collected);
-        if let (Some(session), false) = (&run.session, replies.is_empty()) {
+        if let (Some(reply_to), false) = (&run.reply_to, replies.is_empty()) {
             let latency_us = self.worker.clock.now_us().saturating_sub(run.entered_us);
             self.status.latency.record(latency_us, replies.len() as u64);
-            session.do_send(ReplyBatch { data: data.slice(start..end), replies });
+            reply_to.reply(ReplyBatch { data: data.slice(start..end), replies });
         }
     }
 
@@ -219,9 +212,9 @@ impl BackendConnActor {
         let Some((run, request)) = self.in_flight.front() else {
             return;
         };
-        if let (Some(session), Some((data, parts))) = (&run.session, &run.source) {
+        if let (Some(reply_to), Some((data, parts))) = (&run.reply_to, &run.source) {
             self.retry(ForwardBatch {
-                session: Arc::clone(session),
+                reply_to: reply_to.clone(),
                 data: data.clone(),
                 parts: parts.clone(),
                 requests: vec![*request],

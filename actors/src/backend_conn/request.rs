@@ -20,6 +20,8 @@ pub struct ForwardRequest {
     pub part: u16,
     /// Whether it lies in the batch's `parts` rather than its `data`.
     pub is_in_parts: bool,
+    /// Whether the client named this very backend: no other may answer.
+    pub is_for_backend: bool,
     /// The slot of its (first) key.
     pub slot: SlotId,
     /// Where it begins.
@@ -35,10 +37,17 @@ impl ForwardRequest {
             ticket: request.ticket,
             part: 0,
             is_in_parts: false,
+            is_for_backend: false,
             slot: request.slot,
             start: request.start,
             len: request.len,
         }
+    }
+
+    /// A request for this backend and no other: the client named it, or the migrator asks it. It is
+    /// alone in its batch.
+    pub(crate) fn for_backend(ticket: Ticket, len: u32) -> Self {
+        Self { ticket, is_for_backend: true, ..Self::own(len) }
     }
 
     /// A part of a fanned-out request.
@@ -46,7 +55,15 @@ impl ForwardRequest {
         // The parts of a batch together are hardly larger than the batch, which fits u32.
         let offset = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
         let (start, len) = (offset(part.range.start), offset(part.range.len()));
-        Self { ticket, part: number, is_in_parts: true, slot: part.slot, start, len }
+        Self {
+            ticket,
+            part: number,
+            is_in_parts: true,
+            is_for_backend: false,
+            slot: part.slot,
+            start,
+            len,
+        }
     }
 
     /// Its bytes, which lie in one of those of its batch.
@@ -70,6 +87,7 @@ impl ForwardRequest {
             ticket: Ticket::default(),
             part: 0,
             is_in_parts: false,
+            is_for_backend: false,
             slot: SlotId::default(),
             start: 0,
             len,

@@ -27,6 +27,8 @@ pub enum Role {
     Primary,
     /// Serves reads.
     Replica,
+    /// Is asked for keys of migrating slots.
+    Source,
 }
 
 /// What a connection connects to.

@@ -60,6 +60,12 @@ impl Backends {
         BackendIndex(index)
     }
 
+    /// The backend with an address, which some slot needs; as a primary if it is one.
+    pub(super) fn find(&self, addr: &BackendAddr) -> Option<BackendIndex> {
+        let in_role = |role| self.indices.get(&(addr.clone(), role)).copied();
+        in_role(Role::Primary).or_else(|| in_role(Role::Replica))
+    }
+
     /// The number of places, for tables by backend.
     pub(super) fn places(&self) -> usize {
         self.list.len()

@@ -31,6 +31,8 @@ pub(super) struct Filling {
     epoch: u64,
     /// Where requests of its slots may be in flight.
     backends: BTreeSet<BackendIndex>,
+    /// The order to cut them off, if it has come.
+    cut: Option<CutOff>,
 }
 
 /// Holds slots: their requests wait. Answered when none of them is in flight any more.
@@ -84,11 +86,12 @@ impl Handler<PrepareFill> for RouterActor {
                 self.install();
             }
             let backends = self.backends_of(&prepare.slots);
+            self.drain_moving(prepare.epoch, &prepare.slots, &token);
             for slot in prepare.slots.iter() {
                 self.routes.hold(*slot);
             }
             self.backends.put_fence(&backends, &token);
-            self.filling = Some(Filling { epoch: prepare.epoch, backends });
+            self.filling = Some(Filling { epoch: prepare.epoch, backends, cut: None });
         }
         // INVARIANT F-1: the fence falls when no connection holds a token any more.
         drop(token);
@@ -120,8 +123,9 @@ impl Handler<CutOff> for RouterActor {
 
     fn handle(&mut self, cut: CutOff, _ctx: &mut Self::Context) {
         // INVARIANT F-2.
-        if let Some(filling) = self.filling.as_ref().filter(|round| round.epoch == cut.epoch) {
+        if let Some(filling) = self.filling.as_mut().filter(|round| round.epoch == cut.epoch) {
             self.backends.cut_off(&filling.backends, cut.only.as_deref());
+            filling.cut = Some(cut);
         }
     }
 }
@@ -138,6 +142,19 @@ impl Handler<AbortFill> for RouterActor {
 }
 
 impl RouterActor {
+    /// The migrator has no request of the round's slots any more: the fence goes behind what it has
+    /// sent (M-5).
+    pub(super) fn go_on_draining(&mut self, epoch: u64, token: &FenceToken) {
+        // INVARIANT F-2.
+        let Some(filling) = self.filling.as_ref().filter(|round| round.epoch == epoch) else {
+            return;
+        };
+        self.backends.put_fence(&filling.backends, token);
+        if let Some(cut) = &filling.cut {
+            self.backends.cut_off(&filling.backends, cut.only.as_deref());
+        }
+    }
+
     fn is_filling(&self, epoch: u64) -> bool {
         self.filling.as_ref().is_some_and(|filling| filling.epoch == epoch)
     }
@@ -146,8 +163,8 @@ impl RouterActor {
     fn backends_of(&self, slots: &[SlotId]) -> BTreeSet<BackendIndex> {
         let mut backends = BTreeSet::new();
         for slot in slots {
-            if let Way::Route(route) = self.routes.of_slot(*slot) {
-                backends.insert(self.routes.primary(route));
+            if let Way::Route(route) | Way::Migrating(route) = self.routes.of_slot(*slot) {
+                backends.extend(self.routes.primary_and_source(route));
                 backends.extend(self.routes.replica_groups(route).iter().flatten().copied());
             }
         }

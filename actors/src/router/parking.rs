@@ -65,6 +65,11 @@ impl<S> Parking<S> {
         self.entries.is_empty()
     }
 
+    /// How many requests wait, and their bytes.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.entries.len(), self.bytes)
+    }
+
     /// Whether a session's next request must wait whatever its slot (P-1).
     pub(super) fn must_follow(&self, session: usize) -> bool {
         !self.followers.is_empty() && self.followers.contains(&session)

@@ -15,7 +15,7 @@ use routing::SlotId;
 
 use super::RouterActor;
 use super::parking::Waiting;
-use super::routes::{BackendIndex, Way};
+use super::routes::{BackendIndex, RouteIndex, Way};
 use super::split::Split;
 use crate::backend_conn::ForwardRequest;
 use crate::client_error::RequestFailure;
@@ -25,6 +25,7 @@ use crate::session::SessionActor;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RetryWay {
     To(BackendIndex),
+    Move(RouteIndex),
     Wait,
     Fail(RequestFailure),
 }
@@ -41,6 +42,7 @@ impl RouterActor {
     ) {
         match self.way_of_retry(&request, data, parts) {
             RetryWay::To(primary) => self.pend(primary, request),
+            RetryWay::Move(route) => self.pend_moving(route, request),
             RetryWay::Wait => {
                 let (frame, request) = request.detached(data, parts);
                 self.park(session, database, frame, Waiting::Retry(request), split);
@@ -50,31 +52,42 @@ impl RouterActor {
     }
 
     fn way_of_retry(&self, request: &ForwardRequest, data: &Bytes, parts: &Bytes) -> RetryWay {
-        match self.keys_of(request.bytes(data, parts)) {
+        let keys = self.keys_of(request.bytes(data, parts));
+        let way = match &keys {
             Some(keys) => self.way_of_slots(keys.slots()),
             None => self.way_of_slots(std::iter::once(request.slot)),
+        };
+        match way {
+            // A part of a request is not split again.
+            RetryWay::Move(route) if keys.is_some() && self.routes.is_split_by_key(route) => {
+                RetryWay::Fail(RequestFailure::SlotsParted)
+            }
+            way => way,
         }
     }
 
     /// INVARIANT R-2, F-1: no key goes where its slot is not, and none of a held slot goes at all.
     fn way_of_slots(&self, slots: impl Iterator<Item = SlotId>) -> RetryWay {
-        let mut found: Option<BackendIndex> = None;
+        let mut found: Option<RetryWay> = None;
         let mut failure = None;
         for slot in slots {
             match self.routes.of_slot(slot) {
                 Way::Held => return RetryWay::Wait,
                 Way::Offline => failure = Some(RequestFailure::SlotOffline),
-                Way::Route(route) => {
-                    let primary = self.routes.primary(route);
-                    if found.is_some_and(|found| found != primary) {
+                way @ (Way::Route(route) | Way::Migrating(route)) => {
+                    let way = match way {
+                        Way::Migrating(_) => RetryWay::Move(route),
+                        _ => RetryWay::To(self.routes.primary(route)),
+                    };
+                    if found.is_some_and(|found| found != way) {
                         failure = failure.or(Some(RequestFailure::SlotsParted));
                     }
-                    found = Some(primary);
+                    found = Some(way);
                 }
             }
         }
         match (failure, found) {
-            (None, Some(primary)) => RetryWay::To(primary),
+            (None, Some(way)) => way,
             (failure, _) => RetryWay::Fail(failure.unwrap_or(RequestFailure::SlotOffline)),
         }
     }
@@ -88,7 +101,7 @@ impl RouterActor {
         };
         match self.worker.commands.plan(&Args::new(frame, &spans)).plan {
             Plan::FanOut(keys) => Some(keys),
-            Plan::Local(_) | Plan::Forward { .. } | Plan::Reject(_) => None,
+            Plan::Local(_) | Plan::Forward { .. } | Plan::NamedBackend | Plan::Reject(_) => None,
         }
     }
 }

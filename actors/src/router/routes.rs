@@ -1,13 +1,18 @@
 //! The slot table compiled for the hot path: from a slot to backends in two array reads.
 //!
 //! Slots with the same backends share a route, so that "do these keys go to one place?" is a
-//! comparison of two numbers. A held slot has no route: its requests are parked.
+//! comparison of two numbers. A held slot has no route: its requests are parked. The route of a
+//! migrating slot leads to the migrator.
 //!
 //! Pure. Compiled anew whenever the table changes; held slots are marked in place.
 
+use std::sync::Arc;
+
+use config::MigrationMethod;
 use routing::{BackendAddr, SLOTS, SlotAssignment, SlotId, SlotTable};
 
 use crate::backend_conn::Role;
+use crate::migrator::Migration;
 
 /// The position of a backend among the router's backends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +27,8 @@ pub(super) struct RouteIndex(u16);
 pub(super) enum Way {
     /// To the backends of this route.
     Route(RouteIndex),
+    /// To the primary of this route, when the migrator has moved their keys there.
+    Migrating(RouteIndex),
     /// Nowhere for now: they wait.
     Held,
     /// Nowhere: no backend is assigned.
@@ -31,10 +38,25 @@ pub(super) enum Way {
 const OFFLINE: u16 = u16::MAX;
 const HELD: u16 = u16::MAX - 1;
 
+/// Set in the entry of a slot that migrates; there are fewer routes than that.
+const MIGRATING: u16 = 1 << 12;
+
+/// The primary of a slot, its replica groups, and where it migrates from.
+type Backends<'t> = (&'t BackendAddr, &'t [Vec<BackendAddr>], Option<Migration>);
+
+/// What the configuration says of routes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RoutePolicy {
+    /// Reads go to primaries only.
+    pub(super) is_primary_only: bool,
+    pub(super) migration_method: MigrationMethod,
+}
+
 #[derive(Debug)]
 struct Route {
     primary: BackendIndex,
     replica_groups: Vec<Vec<BackendIndex>>,
+    migration: Option<(BackendIndex, Arc<Migration>)>,
 }
 
 #[derive(Debug)]
@@ -58,23 +80,26 @@ impl Routes {
     /// Compiles a table; `index_of` numbers the backends. Locked slots are held.
     pub(super) fn compile(
         table: &SlotTable,
-        is_primary_only: bool,
+        policy: RoutePolicy,
         mut index_of: impl FnMut(&BackendAddr, Role) -> BackendIndex,
     ) -> Self {
-        let mut seen: Vec<(&BackendAddr, &[Vec<BackendAddr>])> = Vec::new();
+        let mut seen: Vec<Backends<'_>> = Vec::new();
         let mut routes = Vec::new();
         let mut by_slot = vec![OFFLINE; SLOTS].into_boxed_slice();
         for ((_, assignment), entry) in table.assignments().zip(by_slot.iter_mut()) {
             let Some(primary) = &assignment.primary else {
                 continue;
             };
-            let backends = (primary, replica_groups(assignment, is_primary_only));
+            let migration = Migration::of(assignment, policy.migration_method);
+            let mark = if migration.is_some() { MIGRATING } else { 0 };
+            let backends = (primary, replica_groups(assignment, policy.is_primary_only), migration);
             let index = seen.iter().rposition(|known| *known == backends).unwrap_or_else(|| {
-                routes.push(Route::compile(backends, &mut index_of));
+                routes.push(Route::compile(&backends, &mut index_of));
                 seen.push(backends);
                 seen.len() - 1
             });
-            *entry = if assignment.is_locked { HELD } else { RouteIndex::from_index(index).0 };
+            let route = RouteIndex::from_index(index).0 | mark;
+            *entry = if assignment.is_locked { HELD } else { route };
         }
         Self { by_slot, routes }
     }
@@ -92,6 +117,9 @@ impl Routes {
         match self.by_slot.get(slot.index()) {
             Some(&HELD) => Way::Held,
             Some(&OFFLINE) | None => Way::Offline,
+            Some(&route) if route & MIGRATING != 0 => {
+                Way::Migrating(RouteIndex(route & !MIGRATING))
+            }
             Some(&route) => Way::Route(RouteIndex(route)),
         }
     }
@@ -99,6 +127,29 @@ impl Routes {
     /// The primary of a route that `of_slot` gave.
     pub(super) fn primary(&self, route: RouteIndex) -> BackendIndex {
         self.routes.get(route.index()).map_or(BackendIndex(usize::MAX), |route| route.primary)
+    }
+
+    /// What the migrator needs to know of a route that `of_slot` says is migrating.
+    pub(super) fn migration(&self, route: RouteIndex) -> Option<&Arc<Migration>> {
+        let (_, migration) = self.routes.get(route.index())?.migration.as_ref()?;
+        Some(migration)
+    }
+
+    /// Whether requests of a migrating route go to the migrator one key at a time.
+    pub(super) fn is_split_by_key(&self, route: RouteIndex) -> bool {
+        self.migration(route).is_some_and(|migration| migration.is_semi_async)
+    }
+
+    /// The backends that may have requests of a route in flight, other than its replicas.
+    pub(super) fn primary_and_source(
+        &self,
+        route: RouteIndex,
+    ) -> impl Iterator<Item = BackendIndex> + '_ {
+        let route = self.routes.get(route.index());
+        route.into_iter().flat_map(|route| {
+            let source = route.migration.as_ref().map(|(source, _)| *source);
+            std::iter::once(route.primary).chain(source)
+        })
     }
 
     /// Whether reads of a route may go to a replica at all.
@@ -124,31 +175,37 @@ impl Routes {
     /// Every backend that some slot needs, some of them more than once.
     pub(super) fn backends(&self) -> impl Iterator<Item = BackendIndex> {
         self.routes.iter().flat_map(|route| {
-            std::iter::once(route.primary).chain(route.replica_groups.iter().flatten().copied())
+            let source = route.migration.as_ref().map(|(source, _)| *source);
+            let replicas = route.replica_groups.iter().flatten().copied();
+            std::iter::once(route.primary).chain(source).chain(replicas)
         })
     }
 }
 
 impl Route {
     fn compile(
-        (primary, groups): (&BackendAddr, &[Vec<BackendAddr>]),
+        (primary, groups, migration): &Backends<'_>,
         index_of: &mut impl FnMut(&BackendAddr, Role) -> BackendIndex,
     ) -> Self {
         let mut reader = |addr: &BackendAddr| {
             // The primary may be one of its readers (Codis' `replica_group` flag on it); it then
             // shares the primary's connection.
-            index_of(addr, if addr == primary { Role::Primary } else { Role::Replica })
+            index_of(addr, if addr == *primary { Role::Primary } else { Role::Replica })
         };
         let replica_groups =
             groups.iter().map(|group| group.iter().map(&mut reader).collect()).collect();
-        Self { primary: index_of(primary, Role::Primary), replica_groups }
+        let migration = migration.as_ref().map(|migration| {
+            (index_of(&migration.source, Role::Source), Arc::new(migration.clone()))
+        });
+        Self { primary: index_of(primary, Role::Primary), replica_groups, migration }
     }
 }
 
-/// The replica groups that reads of a slot may use.
+/// The replica groups that reads of a slot may use: none while it migrates, since they may not
+/// have yet what their primary has.
 pub(super) fn replica_groups(
     assignment: &SlotAssignment,
     is_primary_only: bool,
 ) -> &[Vec<BackendAddr>] {
-    if is_primary_only { &[] } else { &assignment.replica_groups }
+    if is_primary_only || assignment.is_migrating() { &[] } else { &assignment.replica_groups }
 }

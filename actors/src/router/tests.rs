@@ -16,7 +16,8 @@ type Named = Vec<(BackendAddr, Role)>;
 /// Compiles a table and lists the backends in the order of their indices.
 fn compile(table: &SlotTable, is_primary_only: bool) -> (Routes, Named) {
     let mut backends = Named::new();
-    let routes = Routes::compile(table, is_primary_only, |addr, role| {
+    let policy = RoutePolicy { is_primary_only, migration_method: config::MigrationMethod::Auto };
+    let routes = Routes::compile(table, policy, |addr, role| {
         let known = backends.iter().position(|known| *known == (addr.clone(), role));
         BackendIndex(known.unwrap_or_else(|| {
             backends.push((addr.clone(), role));

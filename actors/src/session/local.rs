@@ -20,6 +20,11 @@ impl SessionActor {
         command: Option<&Command>,
     ) {
         match local {
+            // The arity in the table has no upper end, and yet Redis refuses a second message.
+            LocalCommand::Ping if args.len() > 2 => {
+                self.worker.counters.rejected_total.add(1);
+                self.settle_error(ticket, text::PING_ARITY);
+            }
             LocalCommand::Ping => self.settle_with(ticket, |out| match args.get(1) {
                 Some(message) => encode::bulk(out, message),
                 None => encode::simple_string(out, "PONG"),

@@ -107,7 +107,7 @@ impl SessionActor {
     fn enter(&mut self, frame: &[u8], spans: &[Span], start: usize, batch: &mut Batch) {
         let worker = std::rc::Rc::clone(&self.worker);
         let args = Args::new(frame, spans);
-        let planned = worker.commands.plan(&args);
+        let planned = self.in_dialect(worker.commands.plan(&args), &args);
         worker.counters.requests_total.add(1);
         if let Some(command) = planned.command {
             self.record.last_command.set(Some(command.id()));
@@ -155,6 +155,11 @@ impl SessionActor {
                 self.route(batch);
                 self.answer(local, ticket, &args, planned.command);
             }
+            Plan::NamedBackend => {
+                // ORDER: what came before it goes before it.
+                self.route(batch);
+                self.ask_backend(ticket, &args);
+            }
             Plan::Reject(rejection) => {
                 worker.counters.rejected_total.add(1);
                 let compat = worker.settings.config.compat;
@@ -169,7 +174,7 @@ impl SessionActor {
     /// What the statistics will say of a request.
     fn tag(&self, planned: &Planned<'_>) -> Tag {
         let class = match &planned.plan {
-            Plan::Forward { access: Access::Read, .. } => RequestClass::Read,
+            Plan::Forward { access: Access::Read, .. } | Plan::NamedBackend => RequestClass::Read,
             Plan::Forward { access: Access::Write, .. } => RequestClass::Write,
             Plan::FanOut(_) => RequestClass::FanOut,
             Plan::Local(_) | Plan::Reject(_) => RequestClass::Local,

@@ -6,13 +6,12 @@
 //! SLOTSMAPPING       ->  *1024 of these
 //! ```
 
-use command::Args;
+use command::{Args, named_slot};
 use resp::encode;
 use routing::{SLOTS, SlotAssignment, SlotId, SlotTable};
 
 use super::SessionActor;
 use crate::router::QueryTable;
-use crate::session::local::parse_integer;
 use crate::session::window::Ticket;
 
 const WRONG_ARITY: &str = "ERR wrong number of arguments for 'SLOTSMAPPING' command";
@@ -21,9 +20,9 @@ impl SessionActor {
     pub(super) fn slots_mapping(&mut self, ticket: Ticket, args: &Args<'_>) {
         let slot = match (args.get(1), args.len()) {
             (None, _) => None,
-            (Some(text), 2) => match parse_slot(text) {
+            (Some(text), 2) => match named_slot(text) {
                 Ok(slot) => Some(slot),
-                Err(error) => return self.settle_error(ticket, &error),
+                Err(error) => return self.settle_with(ticket, |out| error.encode(out)),
             },
             (Some(_), _) => return self.settle_error(ticket, WRONG_ARITY),
         };
@@ -33,16 +32,6 @@ impl SessionActor {
             Some(encode_table(&table, slot))
         });
     }
-}
-
-/// The texts are those of the original, whose language's library speaks here.
-fn parse_slot(text: &[u8]) -> Result<SlotId, String> {
-    let shown = String::from_utf8_lossy(text);
-    let number = parse_integer(text).ok_or_else(|| {
-        format!("ERR parse slotnum '{shown}' failed, strconv.ParseInt: parsing \"{shown}\": invalid syntax")
-    })?;
-    let slot = u16::try_from(number).ok().and_then(SlotId::new);
-    slot.ok_or_else(|| format!("ERR parse slotnum '{shown}' failed, out of range"))
 }
 
 fn encode_table(table: &SlotTable, slot: Option<SlotId>) -> Vec<u8> {
@@ -100,17 +89,5 @@ mod tests {
         let offline = encode_table(&table, SlotId::new(6));
         assert_eq!(offline, b"*4\r\n+6\r\n+\r\n+\r\n*-1\r\n");
         assert!(encode_table(&table, None).starts_with(b"*1024\r\n*4\r\n+0\r\n"));
-    }
-
-    #[test]
-    fn what_is_no_slot_gets_the_texts_of_codis() {
-        assert_eq!(
-            parse_slot(b"9999").unwrap_err(),
-            "ERR parse slotnum '9999' failed, out of range"
-        );
-        assert_eq!(
-            parse_slot(b"x").unwrap_err(),
-            "ERR parse slotnum 'x' failed, strconv.ParseInt: parsing \"x\": invalid syntax"
-        );
     }
 }

@@ -37,6 +37,17 @@ use pieces::{Merging, Segments};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ticket(u32);
 
+impl Ticket {
+    /// A ticket of those that do not belong to a session.
+    pub(crate) fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// Which part of a reply a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece {

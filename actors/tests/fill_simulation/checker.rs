@@ -63,6 +63,8 @@ pub(crate) struct Counts {
     pub(crate) deaths: u64,
     pub(crate) answered: u64,
     pub(crate) failed: u64,
+    pub(crate) named: u64,
+    pub(crate) named_failed: u64,
     pub(crate) try_again: u64,
 }
 

@@ -18,6 +18,14 @@ struct Expected {
     reply: Reply,
     /// The value of a write to one slot.
     value: Option<String>,
+    /// Whether it names its backend, which a fill may take away.
+    is_named: bool,
+}
+
+impl Expected {
+    fn of(reply: Reply, value: Option<String>) -> Self {
+        Self { reply, value, is_named: false }
+    }
 }
 
 pub(crate) struct Client {
@@ -70,8 +78,16 @@ impl Client {
         self.sent += 1;
         let keys: Vec<_> = tags.iter().map(|tag| format!("{{{tag}}}:mget")).collect();
         let request: Vec<_> = std::iter::once("MGET".to_owned()).chain(keys.clone()).collect();
-        self.expected.borrow_mut().push_back(Expected { reply: Reply::Array(keys), value: None });
+        self.expected.borrow_mut().push_back(Expected::of(Reply::Array(keys), None));
         self.io.write_all(array(&request).as_bytes()).await.unwrap();
+    }
+
+    /// Sends a request to the backend with this number and address.
+    pub(crate) async fn send_named(&mut self, index: usize, addr: &str) {
+        self.sent += 1;
+        let reply = Reply::Bulk(format!("backend {index}"));
+        self.expected.borrow_mut().push_back(Expected { reply, value: None, is_named: true });
+        self.io.write_all(array(&["SLOTSINFO", addr]).as_bytes()).await.unwrap();
     }
 
     fn request(&mut self, tags: &[String], random: &mut Random) -> String {
@@ -106,7 +122,7 @@ impl Client {
                 (array(&request), Reply::Ok, None)
             }
         };
-        self.expected.borrow_mut().push_back(Expected { reply, value });
+        self.expected.borrow_mut().push_back(Expected::of(reply, value));
         request
     }
 }
@@ -148,6 +164,13 @@ impl Reader {
             }
             Reply::Error(text) if checker.has_faults && is_fault(text) => {
                 checker.counts.failed += 1;
+            }
+            // No slot needs the backend, or none does any more.
+            Reply::Error(text) if expected.is_named && text.starts_with("-ERR backend") => {
+                checker.counts.named_failed += 1;
+            }
+            Reply::Bulk(_) if expected.is_named && *reply == expected.reply => {
+                checker.counts.named += 1;
             }
             reply if *reply == expected.reply => {}
             reply => checker.violate(format!(

@@ -186,6 +186,8 @@ impl Driver {
             if client.waiting() < CLIENT_WAITING_MAX && self.random.below(3) > 0 {
                 let requests = 1 + self.random.below(12);
                 client.send(requests, &self.tags, &mut self.random).await;
+                let named = self.random.index(BACKENDS);
+                client.send_named(named, self.backends[named].addr.as_str()).await;
             }
         }
         self.pace.tick().await;

@@ -13,7 +13,8 @@
 //! 2. every request is answered once, in the order of its client, with its own reply or an error;
 //! 3. the writes of a client to a key reach backends in the order in which they were sent;
 //! 4. no more requests wait than may; the surplus is told to try again and is not executed;
-//! 5. no request fails while every backend is well, unless too many wait.
+//! 5. no request fails while every backend is well, unless too many wait, or it names a backend that
+//!    no slot needs.
 //!
 //! A seed decides every step; the sockets are real, so that the moment at which a step meets a
 //! request may differ a little between runs. All actors share one thread to keep that small.

@@ -6,13 +6,13 @@ use crate::testing::Request;
 use crate::testing::table;
 
 /// The sub-requests of a line, each as its destination and its words.
-fn split(line: &str, destination_of: impl FnMut(SlotId) -> usize) -> Vec<(usize, String)> {
+fn split(line: &str, mut destination_of: impl FnMut(SlotId) -> usize) -> Vec<(usize, String)> {
     let request = Request::words(line);
     let Plan::FanOut(fan_out) = table().plan(&request.args()).plan else {
         panic!("`{line}` is not split");
     };
     let mut out = b"earlier parts".to_vec();
-    let (parts, merge) = fan_out.split(&request.frame, destination_of, &mut out);
+    let (parts, merge) = fan_out.split(&request.frame, |_, slot| destination_of(slot), &mut out);
     assert_eq!(merge.parts(), parts.len());
     assert!(out.starts_with(b"earlier parts"));
     let words = |part: &Part| {
@@ -50,7 +50,7 @@ fn a_part_knows_the_slot_of_its_first_key() {
         panic!("not split");
     };
     let mut out = Vec::new();
-    let (parts, _) = fan_out.split(&request.frame, |_| 0, &mut out);
+    let (parts, _) = fan_out.split(&request.frame, |_, _| 0, &mut out);
     assert_eq!(parts.len(), 1);
     assert_eq!(parts[0].slot, slot_of(b"a"));
 }
@@ -61,4 +61,18 @@ fn many_keys_are_split_in_linear_order() {
     let parts = split(&format!("touch {}", keys.join(" ")), |slot| slot.index() % 3);
     let count: usize = parts.iter().map(|(_, words)| words.split(' ').count() - 1).sum();
     assert_eq!((parts.len(), count), (3, keys.len()));
+}
+
+#[test]
+fn a_request_for_one_slot_can_be_split_into_its_keys() {
+    let request = Request::words("MSET {t}a 1 {t}b 2 {t}a 3");
+    let fan_out = table().by_key(&request.args()).unwrap();
+    assert_eq!(fan_out.keys(), 3);
+    let mut out = Vec::new();
+    let (parts, _) = fan_out.split(&request.frame, |place, _| place, &mut out);
+    let last = &out[parts[2].range.clone()];
+    assert_eq!((parts.len(), last), (3, &b"*3\r\n$4\r\nMSET\r\n$4\r\n{t}a\r\n$1\r\n3\r\n"[..]));
+    for whole in ["MGET a", "MSET a 1", "SINTER {t}a {t}b", "MSET a", "NOSUCH a b"] {
+        assert_eq!(table().by_key(&Request::words(whole).args()), None, "{whole}");
+    }
 }

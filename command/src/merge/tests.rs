@@ -65,7 +65,7 @@ fn fanned_out(line: &str) -> (Vec<Vec<u8>>, Merge) {
         panic!("`{line}` is not split");
     };
     let mut out = Vec::new();
-    let (parts, merge) = fan_out.split(&request.frame, |slot| slot.index(), &mut out);
+    let (parts, merge) = fan_out.split(&request.frame, |_, slot| slot.index(), &mut out);
     (parts.iter().map(|part| out[part.range.clone()].to_vec()).collect(), merge)
 }
 
@@ -176,7 +176,8 @@ proptest! {
                 }
                 Plan::FanOut(fan_out) => {
                     let mut out = Vec::new();
-                    let (parts, mut merge) = fan_out.split(&request.frame, destination, &mut out);
+                    let (parts, mut merge) = fan_out
+                        .split(&request.frame, |_, slot| destination(slot), &mut out);
                     for (number, part) in parts.iter().enumerate() {
                         let args = arguments(&out[part.range.clone()]);
                         prop_assert_eq!(destination(slot_of(&args[1])), part.destination);

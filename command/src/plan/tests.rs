@@ -103,7 +103,6 @@ fn the_checks_run_in_the_order_of_redis() {
         ("get", "ERR wrong number of arguments for 'get' command"),
         ("GET a b", "ERR wrong number of arguments for 'get' command"),
         ("mset a 1 b", "ERR wrong number of arguments for 'mset' command"),
-        ("ping a b", "ERR wrong number of arguments for 'ping' command"),
         ("multi now", "ERR wrong number of arguments for 'multi' command"),
         ("shutdown a b c d e f", "ERR command 'shutdown' is not allowed through this proxy"),
         ("config", "ERR wrong number of arguments for 'config' command"),
@@ -119,6 +118,23 @@ fn the_checks_run_in_the_order_of_redis() {
     for (line, expected) in cases {
         let text = rejection(line);
         assert!(text.starts_with(expected), "{line}: {text}");
+    }
+}
+
+#[test]
+fn requests_that_name_a_slot_or_a_backend_go_there() {
+    let slot = SlotId::new(1023).expect("the last slot");
+    let to_primary = Plan::Forward { slot, access: Access::Write };
+    assert_eq!(plan("slotsscan 1023 0"), to_primary);
+    assert_eq!(plan("SLOTSSCAN 1023 0 COUNT 10"), to_primary);
+    assert_eq!(plan("slotsinfo 127.0.0.1:6379"), Plan::NamedBackend);
+    for (line, expected) in [
+        ("slotsscan 1024 0", "ERR parse slotnum '1024' failed, out of range"),
+        ("slotsscan 1", "ERR wrong number of arguments for 'slotsscan' command"),
+        ("slotsinfo", "ERR wrong number of arguments for 'slotsinfo' command"),
+        ("slotsinfo a b", "ERR wrong number of arguments for 'slotsinfo' command"),
+    ] {
+        assert_eq!(rejection(line), expected);
     }
 }
 
@@ -157,6 +173,25 @@ fn a_request_without_a_name_is_unknown() {
     let planned = table().plan(&Args::new(b"", &[]));
     assert!(planned.command.is_none());
     assert!(matches!(planned.plan, Plan::Reject(Rejection::UnknownCommand { .. })));
+}
+
+#[test]
+fn the_keys_of_a_request_are_found_each_once_and_never_its_values() {
+    let keys = |line: &str| {
+        let request = Request::words(line);
+        let keys = table().request_keys(&request.args());
+        keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys("SET k v"), ["k"]);
+    assert_eq!(keys("MSET {t}a {t}b {t}c v {t}a w"), ["{t}a", "{t}c"]);
+    assert_eq!(keys("EVAL script 2 {t}a {t}b value"), ["{t}a", "{t}b"]);
+    assert_eq!(keys("eval script 0 value"), Vec::<String>::new());
+    assert_eq!(keys("ZUNIONSTORE {t}d 2 {t}a {t}b WEIGHTS 1 2"), ["{t}d", "{t}a", "{t}b"]);
+    assert_eq!(keys("OBJECT ENCODING k"), ["k"]);
+    assert_eq!(keys("XREAD COUNT 1 STREAMS {t}a {t}b 0 0"), ["{t}a", "{t}b"]);
+    assert_eq!(keys("PFMERGE k"), ["k"]);
+    assert_eq!(keys("PUBLISH channel message"), Vec::<String>::new());
+    assert_eq!(keys("NOSUCH k"), Vec::<String>::new());
 }
 
 proptest! {

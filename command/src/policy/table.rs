@@ -15,6 +15,8 @@ use crate::policy::Policy::FanOut;
 use crate::policy::Policy::Keyed;
 use crate::policy::Policy::KeyedUnlessBlocking;
 use crate::policy::Policy::Local;
+use crate::policy::Policy::NamedBackend;
+use crate::policy::Policy::NamedSlot;
 use crate::policy::Policy::NotYet;
 use crate::policy::Policy::Refused;
 use crate::policy::Policy::Sort;
@@ -118,6 +120,8 @@ pub(crate) const POLICIES: &[(Policy, &str)] = &[
     (Local(LocalCommand::Time), "time"),
     (Local(LocalCommand::Role), "role"),
     (Local(LocalCommand::SlotsMapping), "slotsmapping"),
+    (NamedSlot, "slotsscan"),
+    (NamedBackend, "slotsinfo"),
     (Local(LocalCommand::Lolwut), "lolwut"),
     (Local(LocalCommand::Info), "info"),
     (Local(LocalCommand::Command), "command command|count command|docs command|getkeys"),

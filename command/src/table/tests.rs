@@ -56,7 +56,9 @@ fn nothing_that_changes_a_connection_is_forwarded() {
             | Policy::KeyedUnlessBlocking
             | Policy::Sort
             | Policy::FanOut(_)
-            | Policy::AnyBackend => true,
+            | Policy::AnyBackend
+            | Policy::NamedSlot
+            | Policy::NamedBackend => true,
             Policy::Container
             | Policy::Local(_)
             | Policy::ClusterDisabled
@@ -87,7 +89,11 @@ fn keyed_commands_have_keys_and_others_have_none() {
             Policy::Keyed | Policy::KeyedUnlessBlocking | Policy::Sort | Policy::FanOut(_) => {
                 assert!(command.has_keys(), "{}", command.name());
             }
-            Policy::AnyBackend | Policy::Local(_) | Policy::Container => {
+            Policy::AnyBackend
+            | Policy::NamedSlot
+            | Policy::NamedBackend
+            | Policy::Local(_)
+            | Policy::Container => {
                 assert!(!command.has_keys(), "{}", command.name());
             }
             Policy::ClusterDisabled | Policy::NotYet(_) | Policy::Refused(_) => {}

@@ -137,7 +137,10 @@ fn is_forwarded(command: &Command) -> bool {
         | Policy::Sort
         | Policy::FanOut(_)
         | Policy::AnyBackend => true,
-        Policy::Container
+        // Of Codis: the single server does not know them.
+        Policy::NamedSlot
+        | Policy::NamedBackend
+        | Policy::Container
         | Policy::Local(_)
         | Policy::ClusterDisabled
         | Policy::NotYet(_)

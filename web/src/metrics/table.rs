@@ -86,9 +86,11 @@ metrics! {
     BACKEND_CONNECTS: Counter, "keyway_backend_connects_total", ["backend", "role"], "Connections made.";
     BACKEND_DURATION: Histogram, "keyway_backend_duration_seconds", ["backend", "role"], "From the moment a connection took a request to its reply.";
     BACKEND_SLOTS: Gauge, "keyway_backend_slots", ["backend", "role"], "Slots that the backend serves.";
-    SLOTS: Gauge, "keyway_slots", ["state"], "Slots. state: normal, locked (requests wait), offline (requests get an error).";
+    SLOTS: Gauge, "keyway_slots", ["state"], "Slots. state: normal, held (a change is under way, requests wait), locked (requests wait), offline (requests get an error).";
     EPOCH: Gauge, "keyway_slots_epoch", [], "Version of the slot table; it grows with every change.";
     FILLS: Gauge, "keyway_slot_fills", [], "Changes of slots that are under way or wait.";
+    PARKED: Gauge, "keyway_requests_parked", [], "Requests that wait for slots that are held or locked, at most slot_parked_max in each worker.";
+    PARKED_BYTES: Gauge, "keyway_parked_bytes", [], "Bytes of the requests that wait for slots, at most slot_parked_bytes_max in each worker.";
 }
 
 /// The document of the metrics, in Markdown.

@@ -52,12 +52,15 @@ fn view() -> View {
             client_bytes_in_total: 400,
             client_bytes_out_total: 500,
             buffered_bytes: 0,
+            requests_parked: 5,
+            parked_bytes: 155,
             resident_bytes: 1 << 20,
             commands: Vec::new(),
             backends: conns,
         },
         table,
-        fills: 0,
+        fills: 1,
+        held: routing::SlotId::new(1).into_iter().collect(),
     }
 }
 
@@ -138,6 +141,10 @@ fn samples_have_their_labels_and_seconds() {
         "keyway_backend_up{backend=\"b:1\",role=\"primary\"} 0",
         "keyway_backend_connections{backend=\"b:1\",role=\"primary\",state=\"down\"} 1",
         "keyway_slots{state=\"offline\"} 1022",
+        "keyway_slots{state=\"held\"} 1",
+        "keyway_slots{state=\"normal\"} 1",
+        "keyway_requests_parked 5",
+        "keyway_parked_bytes 155",
     ] {
         assert!(text.lines().any(|known| known == line), "no `{line}` in:\n{text}");
     }

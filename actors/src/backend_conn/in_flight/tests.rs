@@ -9,6 +9,7 @@ fn request(len: u32) -> ForwardRequest {
         ticket: window.enter(0, false, Tag::default()),
         part: 0,
         is_in_parts: false,
+        is_for_backend: false,
         slot: routing::SlotId::default(),
         start: 0,
         len,
@@ -51,7 +52,7 @@ proptest! {
         let (failed, dropped) = in_flight.fail_written(end - written);
         let failed: Vec<_> = failed
             .iter()
-            .flat_map(|run| run.unanswered().iter().map(|r| (run.session.unwrap(), r.len as usize)))
+            .flat_map(|run| run.unanswered().iter().map(|r| (run.reply_to.unwrap(), r.len as usize)))
             .collect();
         let expected: Vec<_> = requests
             .iter()
@@ -76,9 +77,9 @@ fn a_run_comes_out_with_its_last_reply() {
     in_flight.push(Run::new(Some('b'), vec![request(5)], 8_000));
     assert_eq!(in_flight.oldest_ms(), Some(7));
     assert!(in_flight.answer_front().is_none());
-    assert_eq!(in_flight.answer_front().map(|run| run.session), Some(Some('a')));
+    assert_eq!(in_flight.answer_front().map(|run| run.reply_to), Some(Some('a')));
     assert_eq!(in_flight.oldest_ms(), Some(8));
-    assert_eq!(in_flight.answer_front().map(|run| run.session), Some(Some('b')));
+    assert_eq!(in_flight.answer_front().map(|run| run.reply_to), Some(Some('b')));
     assert!(in_flight.answer_front().is_none() && in_flight.is_empty());
 }
 

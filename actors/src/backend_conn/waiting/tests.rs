@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::backend_conn::ForwardRequest;
+use crate::backend_conn::ReplyTo;
 use crate::session::SessionActor;
 use crate::session::window::Ticket;
 
@@ -14,12 +15,13 @@ fn batch(lens: &[u32]) -> ForwardBatch {
         ticket: Ticket::default(),
         part: 0,
         is_in_parts: false,
+        is_for_backend: false,
         slot: routing::SlotId::default(),
         start: 0,
         len: *len,
     };
     ForwardBatch {
-        session: Arc::new(Context::<SessionActor>::new().address()),
+        reply_to: ReplyTo::Session(Arc::new(Context::<SessionActor>::new().address())),
         data: Bytes::new(),
         parts: Bytes::new(),
         requests: lens.iter().map(request).collect(),

@@ -121,7 +121,7 @@ fn merge_of(parts: usize) -> Merge {
     let Plan::FanOut(fan_out) = COMMANDS.plan(&Args::new(&frame, &spans)).plan else {
         panic!("the keys lie in different slots");
     };
-    let part_of = |slot| slots.iter().position(|known| *known == slot).unwrap() % parts;
+    let part_of = |_, slot| slots.iter().position(|known| *known == slot).unwrap() % parts;
     let (made, merge) = fan_out.split(&frame, part_of, &mut Vec::new());
     assert_eq!(made.len(), parts);
     merge
