@@ -220,11 +220,13 @@ impl<'o> Search<'o> {
             )
         };
         let front = self.front(&self.best);
-        let open = front.open.iter().map(|index| line(self.known[*index]));
+        let again = self.best.state.as_deref().and_then(|value| self.reads.get(value));
+        let again = again.into_iter().flatten().filter(|index| !self.best.has(**index));
+        let lines = front.open.iter().chain(again).map(|index| line(self.known[*index]));
         format!(
-            "no order explains it; at best {:?} is there, and there is no way on to\n      {}",
+            "no order explains it; at best {:?} is there, and there is no way to all of\n      {}",
             self.best.state,
-            open.collect::<Vec<_>>().join("\n      ")
+            lines.collect::<Vec<_>>().join("\n      ")
         )
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Stage {
     pub(crate) history: History,
     /// Something has gone wrong on purpose, so requests may fail.
     pub(crate) has_faults: bool,
+    /// Clients delete keys.
+    pub(crate) has_deletions: bool,
     /// Clients send nothing more.
     pub(crate) is_over: Cell<bool>,
     pub(crate) counts: Counts,
@@ -219,8 +221,8 @@ impl Client {
         match random.below(100) {
             0..28 => self.request("GET", vec![(register, Action::Read)]),
             28..50 => self.request("SET", vec![(register, Action::Write(value))]),
-            50..54 => self.request("DEL", vec![(register, Action::Delete)]),
-            54..57 => self.request("EXISTS", vec![(register, Action::Exists)]),
+            50..54 if stage.has_deletions => self.request("DEL", vec![(register, Action::Delete)]),
+            50..57 => self.request("EXISTS", vec![(register, Action::Exists)]),
             57..75 => self.request("RPUSH", vec![(list, Action::Push(value))]),
             75..84 => self.request("LRANGE", vec![(list, Action::List)]),
             84..90 => {

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use crate::client::{Stage, count};
 use crate::proxy::Proxy;
-use crate::server::{Kind, Network, Server};
+use crate::server::{Network, Server};
 use crate::wire::{Reply, request, take_reply};
 use crate::world::pause;
 
@@ -30,6 +30,20 @@ const MOVE_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// How often a proxy is told to lock before locking is given up.
 const LOCK_ATTEMPTS_MAX: u64 = 3;
+
+/// The time that a source has for a move of the mover.
+const TIMEOUT_MS: &str = "200";
+
+/// How keys are moved, by the proxies and by the mover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// `MIGRATE`: stock servers.
+    Migrate,
+    /// `SLOTSMGRTTAGONE`: Codis' servers.
+    Sync,
+    /// The wrapper, and moves in the background: Codis' servers.
+    SemiAsync,
+}
 
 /// How slots are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +58,7 @@ type Changes = Vec<(SlotId, SlotAssignment)>;
 pub(crate) struct Control {
     stage: Rc<Stage>,
     network: Rc<Network>,
-    kind: Kind,
+    method: Method,
     /// What every proxy is to have.
     record: RefCell<SlotTable>,
     /// The slots that have keys.
@@ -58,13 +72,13 @@ impl Control {
     pub(crate) fn new(
         stage: Rc<Stage>,
         network: Rc<Network>,
-        kind: Kind,
+        method: Method,
         slots: Vec<SlotId>,
         is_hasty: bool,
     ) -> Rc<Self> {
         let addrs: Vec<_> = network.servers.iter().map(|server| server.addr.clone()).collect();
         let record = RefCell::new(SlotTable::spread(&addrs).unwrap());
-        Rc::new(Self { stage, network, kind, record, slots, is_hasty, is_over: Cell::default() })
+        Rc::new(Self { stage, network, method, record, slots, is_hasty, is_over: Cell::default() })
     }
 
     /// What a proxy starts with.
@@ -89,7 +103,7 @@ impl Control {
             let slots: BTreeSet<_> = self.slots.iter().filter(is_chosen).copied().collect();
             let others: Vec<_> = (0..self.network.servers.len()).filter(|s| *s != source).collect();
             let target = *random.choose(&others);
-            let way = if random.percent(100) { Way::Locked } else { Way::Migrating };
+            let way = if random.percent(15) { Way::Locked } else { Way::Migrating };
             self.stage.world.event(format_args!(
                 "control: {slots:?} go from server {source} to {target}, {way:?}"
             ));
@@ -115,11 +129,11 @@ impl Control {
         source: &Rc<Server>,
         target: &Rc<Server>,
     ) {
-        let [locked, unlocked, finished] = forms(way, slots, source, target);
+        let [locked, unlocked, finished] = self.forms(way, slots, source, target);
         if !self.tell_all(locked, Some(LOCK_ATTEMPTS_MAX)).await {
             count(&self.stage.counts.moves_given_up);
             self.stage.world.event(format_args!("control: gives up"));
-            self.tell_all(form(slots, source, None, false), None).await;
+            self.tell_all(self.form(slots, source, None, false), None).await;
             return;
         }
         match way {
@@ -142,7 +156,7 @@ impl Control {
         source: &Rc<Server>,
         target: &Rc<Server>,
     ) {
-        let [locked, unlocked, finished] = forms(way, slots, source, target);
+        let [locked, unlocked, finished] = self.forms(way, slots, source, target);
         let [first, others @ ..] = &self.stage.proxies[..] else {
             return;
         };
@@ -251,16 +265,22 @@ impl Control {
                 same.take(1 + random.index(3)).map(|place| place.1.as_str()).collect();
             let slot = routing::slot_of(key.as_bytes()).index().to_string();
             let database = database.to_string();
-            let mut args = match self.kind {
-                Kind::Stock => {
-                    vec!["MIGRATE", host, &port, "", &database, "200", "REPLACE", "KEYS"]
+            let args: Vec<&str> = match self.method {
+                Method::Migrate => {
+                    ["MIGRATE", host, &port, "", &database, TIMEOUT_MS, "REPLACE", "KEYS"]
+                        .into_iter()
+                        .chain(batch)
+                        .collect()
                 }
-                Kind::Codis => vec!["SLOTSMGRTTAGSLOT-ASYNC", host, &port, "200", "200", "9999"],
+                Method::Sync => vec!["SLOTSMGRTTAGONE", host, &port, TIMEOUT_MS, key],
+                Method::SemiAsync => {
+                    let limits = ["200", "9999", slot.as_str(), "2"];
+                    ["SLOTSMGRTTAGSLOT-ASYNC", host, &port, TIMEOUT_MS]
+                        .into_iter()
+                        .chain(limits)
+                        .collect()
+                }
             };
-            match self.kind {
-                Kind::Stock => args.extend(batch),
-                Kind::Codis => args.extend([slot.as_str(), "2"]),
-            }
             if self.stage.has_faults && random.percent(5) {
                 self.stage.world.event(format_args!("the mover crashes"));
                 let _ = talk.io.write_all(&request(&args)).await;
@@ -269,6 +289,43 @@ impl Control {
             talk.ask(&args).await?;
             pause(random.below(20)).await;
         }
+    }
+
+    /// What the proxies are told in turn: locked, unlocked, finished.
+    fn forms(
+        &self,
+        way: Way,
+        slots: &BTreeSet<SlotId>,
+        source: &Rc<Server>,
+        target: &Rc<Server>,
+    ) -> [Changes; 3] {
+        let finished = self.form(slots, target, None, false);
+        match way {
+            Way::Locked => [self.form(slots, source, None, true), finished.clone(), finished],
+            Way::Migrating => [
+                self.form(slots, target, Some(source), true),
+                self.form(slots, target, Some(source), false),
+                finished,
+            ],
+        }
+    }
+
+    fn form(
+        &self,
+        slots: &BTreeSet<SlotId>,
+        primary: &Rc<Server>,
+        source: Option<&Rc<Server>>,
+        is_locked: bool,
+    ) -> Changes {
+        let group = |server: &Rc<Server>| u32::try_from(server.index + 1).unwrap();
+        let assignment = SlotAssignment {
+            source: source
+                .map(|source| SlotSource { addr: source.addr.clone(), group: group(source) }),
+            is_locked,
+            forward_method: u8::from(self.method == Method::SemiAsync),
+            ..SlotAssignment::primary_only(primary.addr.clone(), group(primary))
+        };
+        slots.iter().map(|slot| (*slot, assignment.clone())).collect()
     }
 }
 
@@ -291,39 +348,6 @@ impl Talk {
             }
         }
     }
-}
-
-/// What the proxies are told in turn: locked, unlocked, finished.
-fn forms(
-    way: Way,
-    slots: &BTreeSet<SlotId>,
-    source: &Rc<Server>,
-    target: &Rc<Server>,
-) -> [Changes; 3] {
-    let finished = form(slots, target, None, false);
-    match way {
-        Way::Locked => [form(slots, source, None, true), finished.clone(), finished],
-        Way::Migrating => [
-            form(slots, target, Some(source), true),
-            form(slots, target, Some(source), false),
-            finished,
-        ],
-    }
-}
-
-fn form(
-    slots: &BTreeSet<SlotId>,
-    primary: &Rc<Server>,
-    source: Option<&Rc<Server>>,
-    is_locked: bool,
-) -> Changes {
-    let group = |server: &Rc<Server>| u32::try_from(server.index + 1).unwrap();
-    let assignment = SlotAssignment {
-        source: source.map(|source| SlotSource { addr: source.addr.clone(), group: group(source) }),
-        is_locked,
-        ..SlotAssignment::primary_only(primary.addr.clone(), group(primary))
-    };
-    slots.iter().map(|slot| (*slot, assignment.clone())).collect()
 }
 
 /// Moves keys while no proxy sends anything for them.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::checker::{check_list, check_register};
 use crate::client::{Client, Counts, Key, Stage};
-use crate::control::Control;
+use crate::control::{Control, Method};
 use crate::history::History;
 use crate::proxy::{Proxy, join};
 use crate::server::{Cut, Kind, Network};
@@ -96,7 +96,10 @@ struct Driver {
 
 impl Driver {
     fn start(seed: u64, broken: Option<Broken>, world: Rc<World>) -> Self {
-        let kind = *world.random.choose(&[Kind::Stock, Kind::Codis]);
+        let methods = [Method::Migrate, Method::Sync, Method::SemiAsync];
+        let method = *world.random.choose(&methods);
+        let kind = if method == Method::Migrate { Kind::Stock } else { Kind::Codis };
+        world.event(format_args!("{method:?}"));
         let network = Network::start(&world, SERVERS, kind);
         join(&network);
         let mut keys = Vec::new();
@@ -110,18 +113,21 @@ impl Driver {
         }
         let mut slots: Vec<_> = keys.iter().map(|key| slot_of(key.name.as_bytes())).collect();
         slots.dedup();
+        let has_faults = !seed.is_multiple_of(SEEDS_PER_QUIET_ONE);
         let proxies = (0..PROXIES).map(|index| Proxy::new(index, Rc::clone(&world)));
         let stage = Rc::new(Stage {
             proxies: proxies.collect(),
             history: History::new(keys.len()),
             keys,
-            has_faults: !seed.is_multiple_of(SEEDS_PER_QUIET_ONE),
+            has_faults,
+            // See README.md, what is not modelled.
+            has_deletions: method != Method::SemiAsync || !has_faults,
             is_over: Cell::default(),
             counts: Counts::default(),
             world,
         });
         let is_hasty = broken == Some(Broken::Agreement);
-        let control = Control::new(Rc::clone(&stage), Rc::clone(&network), kind, slots, is_hasty);
+        let control = Control::new(Rc::clone(&stage), Rc::clone(&network), method, slots, is_hasty);
         Self { stage, network, control }
     }
 

@@ -182,6 +182,8 @@ fn config() -> Config {
         backend_retry_delay_min: Duration::from_millis(10),
         backend_retry_delay_max: Duration::from_millis(200),
         backend_ping_period: Duration::from_millis(700),
+        migration_timeout: Duration::from_millis(200),
+        migration_retry_timeout: Duration::from_millis(400),
         ..Config::default()
     }
 }
