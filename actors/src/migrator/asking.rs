@@ -198,7 +198,7 @@ impl MigratorActor {
             }
             Some(Ask::Move { lane, keys, .. }) => {
                 // Another server may be at the address next time.
-                self.sources.remove(&lane.migration.source);
+                self.ask_source_anew(&lane.migration.source);
                 if let Some(own) = self.lanes.get_mut(&lane) {
                     own.answered();
                 }
@@ -207,6 +207,14 @@ impl MigratorActor {
             }
             Some(Ask::Exec(id)) => self.fail_exec(id, failure, None),
             None => {}
+        }
+    }
+
+    /// Has a source asked again what it can do, next time; not while it is being asked, since requests
+    /// wait for the answer.
+    pub(super) fn ask_source_anew(&mut self, source: &BackendAddr) {
+        if let Some(Source::Known(_)) = self.sources.get(source) {
+            self.sources.remove(source);
         }
     }
 
@@ -248,7 +256,7 @@ impl MigratorActor {
                     "target" => %lane_id.migration.target, "worker" => self.worker.index,
                     "error" => &text);
                 if text.contains("unknown command") {
-                    self.sources.remove(&lane_id.migration.source);
+                    self.ask_source_anew(&lane_id.migration.source);
                 }
                 let text = self.refusal(method, &text);
                 self.fail_keys(&keys, RequestFailure::MoveFailed, Some(&text));
