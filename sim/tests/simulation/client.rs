@@ -98,13 +98,17 @@ impl Client {
     pub(crate) async fn run(mut self) {
         let world = Rc::clone(&self.stage.world);
         while !self.stage.is_over.get() {
-            let proxy = world.random.choose(&self.stage.proxies);
+            let proxy = Rc::clone(world.random.choose(&self.stage.proxies));
             let Some(mut io) = proxy.connect(self.number) else {
                 pause(20).await;
                 continue;
             };
             world.event(format_args!("client {} at proxy {}", self.number, proxy.index));
+            let lives = proxy.lives();
             if self.talk(&mut io).await.is_err() {
+                if proxy.lives() == lives {
+                    self.violate("answers", format_args!("proxy {} has closed", proxy.index));
+                }
                 count(&self.stage.counts.closed);
                 world.event(format_args!("client {} has lost its proxy", self.number));
             }
@@ -302,7 +306,7 @@ impl Client {
             self.violate("errors", format_args!("without a fault: `{}`: {error}", expected.text));
         }
         let is_refused = error.starts_with("TRYAGAIN") || error.contains("was not sent");
-        let is_known = is_refused || error.contains("may have been executed");
+        let is_known = is_refused || error.contains("the request may have been executed");
         if !is_known {
             self.violate("errors", format_args!("a strange one: `{}`: {error}", expected.text));
         }

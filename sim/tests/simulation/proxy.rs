@@ -47,6 +47,7 @@ pub(crate) struct Proxy {
     pub(crate) index: usize,
     world: Rc<World>,
     life: RefCell<Option<Life>>,
+    lives: Cell<u64>,
 }
 
 /// From a start to a crash.
@@ -87,7 +88,7 @@ pub(crate) fn join(network: &Rc<Network>) {
 
 impl Proxy {
     pub(crate) fn new(index: usize, world: Rc<World>) -> Rc<Self> {
-        Rc::new(Self { index, world, life: RefCell::default() })
+        Rc::new(Self { index, world, life: RefCell::default(), lives: Cell::default() })
     }
 
     /// Starts the proxy with the slots that the control plane has on record.
@@ -111,7 +112,13 @@ impl Proxy {
         if let Some(life) = self.life.take() {
             self.world.event(format_args!("proxy {} crashes", self.index));
             life.tasks.abort();
+            self.lives.set(self.lives.get() + 1);
         }
+    }
+
+    /// How many lives have ended.
+    pub(crate) fn lives(&self) -> u64 {
+        self.lives.get()
     }
 
     pub(crate) fn is_started(&self) -> bool {

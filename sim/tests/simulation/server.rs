@@ -6,9 +6,10 @@
 //!  other server's copies of keys ─────────► queue of its link ┘
 //! ```
 //!
-//! As a real server does, it works in cycles: it takes what has come on all connections, in any
-//! order among them, and looks again when that is done. So what waited in the sockets of a frozen
-//! server, also of connections that are closed by now, is executed before what comes later.
+//! As a real server does, it works in cycles: it takes what has come, connection by connection, that
+//! first which first had something (so the kernel tells it), and looks again when that is done. So
+//! what waited in the sockets of a frozen server, also of connections that are closed by now, is
+//! executed before what comes later.
 
 mod commands;
 mod migrate;
@@ -52,11 +53,27 @@ enum Work {
     },
 }
 
+/// What has come on a connection, and when the first of it came.
+#[derive(Default)]
+struct Queue {
+    since: u64,
+    work: VecDeque<Work>,
+}
+
+impl Queue {
+    fn push(&mut self, work: Work, world: &World) {
+        if self.work.is_empty() {
+            self.since = world.event(format_args!("server: something has come"));
+        }
+        self.work.push_back(work);
+    }
+}
+
 struct Conn {
     peer: String,
     database: u16,
     unread: Vec<u8>,
-    work: VecDeque<Work>,
+    work: Queue,
     replies: Vec<u8>,
     has_replies: Rc<Notify>,
     tasks: Vec<JoinHandle<()>>,
@@ -79,7 +96,7 @@ struct State {
     conns: BTreeMap<u64, Conn>,
     last_conn: u64,
     /// Copies of keys from other servers, by their index.
-    links: BTreeMap<usize, VecDeque<Work>>,
+    links: BTreeMap<usize, Queue>,
     cycle: VecDeque<Work>,
     /// Keys that are being moved in the background.
     moving: BTreeSet<Place>,
@@ -170,7 +187,7 @@ impl Server {
                 peer,
                 database: 0,
                 unread: Vec::new(),
-                work: VecDeque::new(),
+                work: Queue::default(),
                 replies: Vec::new(),
                 has_replies,
                 tasks,
@@ -191,7 +208,7 @@ impl Server {
             entry.is_closing = count == 0;
             entry.unread.extend_from_slice(&buffer[..count]);
             while let Some(request) = take_request(&mut entry.unread) {
-                entry.work.push_back(Work::Request { conn, request });
+                entry.work.push(Work::Request { conn, request }, &self.world);
             }
             self.woken.notify_one();
             if count == 0 {
@@ -265,10 +282,12 @@ impl Server {
         state.cycle.pop_front()
     }
 
-    /// Takes what has come, in a random order that keeps that of each connection.
+    /// Takes what has come, connection by connection, that first which first had something.
     fn begin_cycle(&self, state: &mut State) {
         // All that a closed connection brought has been executed by now.
-        for conn in state.conns.extract_if(.., |_, conn| conn.is_closing && conn.work.is_empty()) {
+        for conn in
+            state.conns.extract_if(.., |_, conn| conn.is_closing && conn.work.work.is_empty())
+        {
             self.world.event(format_args!("server {} lost conn {}", self.index, conn.0));
             for task in conn.1.tasks {
                 task.abort();
@@ -276,12 +295,9 @@ impl Server {
         }
         let conns = state.conns.values_mut().map(|conn| std::mem::take(&mut conn.work));
         let links = state.links.values_mut().map(std::mem::take);
-        let mut queues: Vec<_> = conns.chain(links).filter(|queue| !queue.is_empty()).collect();
-        while !queues.is_empty() {
-            let chosen = self.world.random.index(queues.len());
-            state.cycle.extend(queues[chosen].pop_front());
-            queues.retain(|queue| !queue.is_empty());
-        }
+        let mut queues: Vec<_> = conns.chain(links).collect();
+        queues.sort_by_key(|queue| queue.since);
+        state.cycle.extend(queues.into_iter().flat_map(|queue| queue.work));
     }
 
     fn reply(&self, conn: u64, request: &[String], reply: &Reply) {
@@ -342,7 +358,7 @@ impl Server {
         }
         entry.is_closing = true;
         if cut == Cut::BeforeExecution {
-            entry.work.clear();
+            entry.work = Queue::default();
         }
         self.woken.notify_one();
     }

@@ -64,6 +64,11 @@ impl Server {
         let [_, host, port, timeout, _, _, slot, count] = request else {
             panic!("the mover is ours: {request:?}");
         };
+        if self.state.borrow().moving.iter().any(|place| place.0 == database) {
+            let busy = Reply::error("ERR the specified DB is being migrated");
+            self.reply(conn, request, &busy);
+            return;
+        }
         let (server, request) = (Rc::clone(self), request.to_vec());
         let (target, timeout) = (format!("{host}:{port}"), timeout.clone());
         let count: usize = count.parse().unwrap();
@@ -134,7 +139,7 @@ impl Server {
             if let (Some(value), false) = (value, cut == Some(Cut::BeforeExecution)) {
                 let restore = Work::Restore { place: place.clone(), value, done };
                 let mut state = target.state.borrow_mut();
-                state.links.entry(self.index).or_default().push_back(restore);
+                state.links.entry(self.index).or_default().push(restore, &self.world);
                 target.woken.notify_one();
                 copies.push((place.clone(), is_done));
             }
