@@ -4,7 +4,7 @@
 //! A simulation runs many proxies on one thread. It sets the connector of the thread, which then
 //! makes every connection to a backend, and hands clients to a supervisor as the listener would.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -29,6 +29,17 @@ pub type Connector = Box<dyn Fn(&BackendAddr) -> Connecting>;
 
 thread_local! {
     static CONNECTOR: RefCell<Option<Connector>> = const { RefCell::new(None) };
+    static IS_GUESSING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Breaks a rule, to see that the simulation notices: from now on the migrators of this thread take
+/// a source that does not answer for one that has let go.
+pub fn set_guessing(is_guessing: bool) {
+    IS_GUESSING.set(is_guessing);
+}
+
+pub(crate) fn is_guessing() -> bool {
+    IS_GUESSING.get()
 }
 
 /// From now on this thread's connections to backends are made so; `None`: over TCP.

@@ -196,6 +196,11 @@ impl MigratorActor {
                     }
                 }
             }
+            // The broken rule that the simulation must notice.
+            #[cfg(feature = "sim")]
+            Some(Ask::Move { lane, keys, asked_ms }) if crate::sim::is_guessing() => {
+                self.take_move(&lane, keys, asked_ms, MoveAnswer::LetGo);
+            }
             Some(Ask::Move { lane, keys, .. }) => {
                 // Another server may be at the address next time.
                 self.ask_source_anew(&lane.migration.source);
