@@ -52,6 +52,7 @@ pub(crate) struct Counts {
     pub(crate) closed: Cell<u64>,
     pub(crate) moves: Cell<u64>,
     pub(crate) moves_given_up: Cell<u64>,
+    pub(crate) moves_turned_round: Cell<u64>,
 }
 
 pub(crate) fn count(counter: &Cell<u64>) {

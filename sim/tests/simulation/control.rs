@@ -136,16 +136,59 @@ impl Control {
             self.tell_all(self.form(slots, source, None, false), None).await;
             return;
         }
+        let random = &self.stage.world.random;
+        // See README.md, what is not modelled.
+        let may_turn = way == Way::Migrating && self.method != Method::SemiAsync;
+        let is_turned = may_turn && random.percent(20);
+        let mover = self.move_keys(slots, source, target);
         match way {
             Way::Locked => move_at_once(slots, source, target),
             Way::Migrating => {
                 self.tell_all(unlocked, None).await;
-                self.move_keys(slots, source, target).await;
+                // The mover ends in the middle of whatever it does.
+                let limit = if is_turned { random.below(80) } else { u64::MAX / 2 };
+                let _ = timeout(Duration::from_millis(limit), mover).await;
             }
         }
-        self.tell_all(finished, None).await;
-        count(&self.stage.counts.moves);
+        if is_turned {
+            self.turn_round(slots, source, target).await;
+        } else {
+            self.tell_all(finished, None).await;
+            count(&self.stage.counts.moves);
+        }
         self.stage.world.event(format_args!("control: moved"));
+    }
+
+    /// Slots that are on their way to a target go back to their source.
+    async fn turn_round(
+        self: &Rc<Self>,
+        slots: &BTreeSet<SlotId>,
+        source: &Rc<Server>,
+        target: &Rc<Server>,
+    ) {
+        self.stage.world.event(format_args!("control: turns round"));
+        self.settle(source).await;
+        let [locked, unlocked, finished] = self.forms(Way::Migrating, slots, target, source);
+        self.tell_all(locked, None).await;
+        self.tell_all(unlocked, None).await;
+        self.move_keys(slots, target, source).await;
+        self.tell_all(finished, None).await;
+        count(&self.stage.counts.moves_turned_round);
+    }
+
+    /// Waits until nothing that a mover has asked for is under way at a server.
+    async fn settle(&self, server: &Rc<Server>) {
+        loop {
+            let (answer, answered) = oneshot::channel();
+            server.connect("the mover".to_owned(), answer);
+            if let Ok(io) = answered.await {
+                let mut talk = Talk { io, unread: Vec::new() };
+                if talk.ask(&["PING"]).await.is_some() && !server.is_moving() {
+                    return;
+                }
+            }
+            pause(20).await;
+        }
     }
 
     /// As `move_slots` must not do it: the first proxy goes ahead, the others come later.

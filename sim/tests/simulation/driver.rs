@@ -108,11 +108,15 @@ impl Driver {
         join(&network);
         let mut keys = Vec::new();
         for tag in 0..TAGS {
-            for (database, is_list) in [(0, false), (0, true), (1, false), (1, true)] {
-                let name = format!("{{t{tag}}}{}", if is_list { "list" } else { "text" });
-                if database == 0 || tag < 2 {
-                    keys.push(Key { database, name, is_list });
-                }
+            let key = |database: u16, kind: &str| Key {
+                database,
+                name: format!("{{t{tag}}}{kind}"),
+                is_list: kind == "list",
+            };
+            keys.extend([key(0, "text"), key(0, "list")]);
+            // Some slots have more, here and elsewhere.
+            if tag < 2 {
+                keys.extend([key(0, "more"), key(1, "text"), key(1, "list")]);
             }
         }
         let mut slots: Vec<_> = keys.iter().map(|key| slot_of(key.name.as_bytes())).collect();

@@ -363,6 +363,11 @@ impl Server {
         self.woken.notify_one();
     }
 
+    /// Whether keys are being moved in the background.
+    pub(crate) fn is_moving(&self) -> bool {
+        !self.state.borrow().moving.is_empty()
+    }
+
     /// Looks at the data, as no client could.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&mut Store) -> T) -> T {
         look(&mut self.state.borrow_mut().store)
