@@ -32,6 +32,7 @@ pub mod sentinel;
 pub mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod slow_log;
 pub mod stats;
 pub mod supervisor;
 pub mod topology;

@@ -57,6 +57,7 @@ use crate::io::detached;
 use crate::migrator::MigratorActor;
 use crate::session::window::Ticket;
 use crate::session::{SessionActor, StillParked};
+use crate::slow_log::Stamps;
 use crate::supervisor::Tick;
 use crate::worker::{Settings, Worker};
 use backends::{Backends, Conn};
@@ -365,7 +366,8 @@ impl RouterActor {
                     .requests
                     .iter()
                     .map(|request| (request.ticket, request.part, RequestFailure::NoSuchDatabase));
-                batch.reply_to.fail(failed.collect());
+                let stamps = Stamps::unsent(self.worker.clock.now_us());
+                batch.reply_to.fail(failed.collect(), stamps);
             }
         }
     }
@@ -411,6 +413,8 @@ impl RouterActor {
 
     /// Routes again what was parked; what must still wait is parked again, in the same order.
     fn release(&mut self) {
+        // No read woke the worker, and the wait of these requests ends now.
+        self.worker.clock.refresh();
         for Parked { session, database, frame, waiting } in self.parking.take_all() {
             let mut split = Split::default();
             match waiting {

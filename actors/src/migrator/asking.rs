@@ -16,6 +16,7 @@ use super::{
 use crate::backend_conn::{ForwardBatch, ForwardRequest, ReplyTo};
 use crate::client_error::RequestFailure;
 use crate::session::window::Ticket;
+use crate::slow_log::Stamps;
 
 /// A question that a source has not answered.
 pub(super) enum Ask {
@@ -173,14 +174,20 @@ impl MigratorActor {
     }
 
     /// A source has answered.
-    pub(super) fn take_answer(&mut self, ask: u32, answer: &Bytes, ctx: &mut Context<Self>) {
+    pub(super) fn take_answer(
+        &mut self,
+        ask: u32,
+        answer: &Bytes,
+        stamps: Stamps,
+        ctx: &mut Context<Self>,
+    ) {
         match self.asks.remove(&ask) {
             Some(Ask::Abilities(source)) => self.take_abilities(&source, answer),
             Some(Ask::Move { lane, keys, asked_ms }) => {
                 let read = MoveAnswer::read(lane.method, answer);
                 self.take_move(&lane, keys, asked_ms, read);
             }
-            Some(Ask::Exec(id)) => self.take_exec(id, answer, ctx),
+            Some(Ask::Exec(id)) => self.take_exec(id, answer, stamps, ctx),
             None => {}
         }
     }
@@ -202,8 +209,7 @@ impl MigratorActor {
                 self.take_move(&lane, keys, asked_ms, MoveAnswer::LetGo);
             }
             Some(Ask::Move { lane, keys, .. }) => {
-                // Another server may be at the address next time.
-                self.ask_source_anew(&lane.migration.source);
+                self.forget_abilities(&lane.migration.source);
                 if let Some(own) = self.lanes.get_mut(&lane) {
                     own.answered();
                 }
@@ -215,9 +221,8 @@ impl MigratorActor {
         }
     }
 
-    /// Has a source asked again what it can do, next time; not while it is being asked, since requests
-    /// wait for the answer.
-    pub(super) fn ask_source_anew(&mut self, source: &BackendAddr) {
+    /// Another server may be at the address next time.
+    pub(super) fn forget_abilities(&mut self, source: &BackendAddr) {
         if let Some(Source::Known(_)) = self.sources.get(source) {
             self.sources.remove(source);
         }
@@ -261,7 +266,7 @@ impl MigratorActor {
                     "target" => %lane_id.migration.target, "worker" => self.worker.index,
                     "error" => &text);
                 if text.contains("unknown command") {
-                    self.ask_source_anew(&lane_id.migration.source);
+                    self.forget_abilities(&lane_id.migration.source);
                 }
                 let text = self.refusal(method, &text);
                 self.fail_keys(&keys, RequestFailure::MoveFailed, Some(&text));

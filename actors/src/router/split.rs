@@ -13,6 +13,7 @@ use crate::backend_conn::ForwardRequest;
 use crate::client_error::RequestFailure;
 use crate::session::window::Ticket;
 use crate::session::{FanOutPlanned, RepliesFailed, SessionActor};
+use crate::slow_log::Stamps;
 use crate::worker::Worker;
 
 /// What comes out of splitting a batch besides the forwarded requests.
@@ -46,7 +47,9 @@ impl Split {
         }
         if !self.failed.is_empty() {
             worker.counters.failures_total.add(self.failed.len() as u64);
-            session.do_send(RepliesFailed { failed: std::mem::take(&mut self.failed), text: None });
+            let failed = std::mem::take(&mut self.failed);
+            let stamps = Stamps::unsent(worker.clock.now_us());
+            session.do_send(RepliesFailed { failed, text: None, stamps });
         }
     }
 }

@@ -28,7 +28,7 @@ fn a_switch_touches_the_slots_of_the_old_primary_and_nothing_else_of_them() {
 fn a_switch_replaces_the_source_of_a_slot_that_migrates_too() {
     let mut table = SlotTable::offline();
     let from = |source_port| SlotAssignment {
-        source: Some(SlotSource { addr: addr(source_port), group: 1 }),
+        source: Some(SlotSource { addr: addr(source_port), group: 1, keeps_target: false }),
         ..SlotAssignment::primary_only(addr(2), 2)
     };
     table.fill(1, [(slot(1), from(1)), (slot(2), from(3))]).unwrap();

@@ -362,8 +362,11 @@ impl Control {
     ) -> Changes {
         let group = |server: &Rc<Server>| u32::try_from(server.index + 1).unwrap();
         let assignment = SlotAssignment {
-            source: source
-                .map(|source| SlotSource { addr: source.addr.clone(), group: group(source) }),
+            source: source.map(|source| SlotSource {
+                addr: source.addr.clone(),
+                group: group(source),
+                keeps_target: false,
+            }),
             is_locked,
             forward_method: u8::from(self.method == Method::SemiAsync),
             ..SlotAssignment::primary_only(primary.addr.clone(), group(primary))
