@@ -167,16 +167,18 @@ impl Control {
         target: &Rc<Server>,
     ) {
         self.stage.world.event(format_args!("control: turns round"));
-        self.settle(source).await;
         let [locked, unlocked, finished] = self.forms(Way::Migrating, slots, target, source);
         self.tell_all(locked, None).await;
+        // A move the other way that lies in a socket of the source, of a connection that is lost,
+        // would take keys away that have been written since.
+        self.settle(source).await;
         self.tell_all(unlocked, None).await;
         self.move_keys(slots, target, source).await;
         self.tell_all(finished, None).await;
         count(&self.stage.counts.moves_turned_round);
     }
 
-    /// Waits until nothing that a mover has asked for is under way at a server.
+    /// Waits until a server has executed all that has been asked of it before.
     async fn settle(&self, server: &Rc<Server>) {
         loop {
             let (answer, answered) = oneshot::channel();
