@@ -284,7 +284,8 @@ impl MigratorActor {
             if self.let_go.len() >= MIGRATED_KEYS_MAX {
                 self.let_go.clear();
             }
-            if key.1.len() <= REMEMBERED_KEY_BYTES_MAX {
+            // A key that nobody waits for any more may be of a slot that is filled meanwhile.
+            if key.1.len() <= REMEMBERED_KEY_BYTES_MAX && self.queues.is_waited_for(key) {
                 self.let_go.insert(key.clone());
             }
         }

@@ -93,9 +93,13 @@ impl Control {
 
     pub(crate) async fn run(self: Rc<Self>) {
         let random = &self.stage.world.random;
+        let mut first = *random.choose(&self.slots);
         while !self.is_over.get() {
-            pause(30 + random.below(60)).await;
-            let first = *random.choose(&self.slots);
+            // Often the same slots again, and soon.
+            if random.percent(60) {
+                pause(30 + random.below(60)).await;
+                first = *random.choose(&self.slots);
+            }
             let source = self.owner(first);
             let is_chosen = |slot: &&SlotId| {
                 **slot == first || self.owner(**slot) == source && random.percent(30)
