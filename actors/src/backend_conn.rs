@@ -446,7 +446,7 @@ impl BackendConnActor {
     /// Connects at once after a first loss; otherwise refuses requests until the next attempt.
     fn schedule_attempt(&mut self, ctx: &Context<Self>) {
         let now_ms = self.worker.clock.now_ms();
-        let delay = self.backoff.next(self.worker.random());
+        let delay = self.backoff.next(self.worker.chance.next());
         let Some(delay) = delay else {
             self.status.become_state(ConnState::Connecting);
             self.connect(ctx);

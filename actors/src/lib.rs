@@ -21,6 +21,7 @@
 //! [`backend_conn`].
 
 pub mod backend_conn;
+mod chance;
 pub mod client_error;
 mod io;
 pub mod latency;

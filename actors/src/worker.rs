@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::chance::Chance;
 use crate::io::ReadArena;
 use crate::latency::{Histogram, RequestClass};
 use crate::session::window::{Left, WindowLimits};
@@ -226,8 +227,7 @@ pub(crate) struct Worker {
     pub(crate) backends: BackendNames,
     pub(crate) slow_log: RefCell<SlowLog>,
     pub(crate) log: Logger,
-    /// The state of `random`.
-    random: Cell<u64>,
+    pub(crate) chance: Chance,
 }
 
 impl Worker {
@@ -248,18 +248,9 @@ impl Worker {
             backends: BackendNames::default(),
             slow_log: RefCell::new(slow_log),
             log,
-            random: Cell::new(shared.jitter_seed.wrapping_add(index as u64)),
+            chance: Chance::new(shared.jitter_seed.wrapping_add(index as u64)),
             shared,
         }
-    }
-
-    /// A number to leave something to chance with (splitmix64).
-    pub(crate) fn random(&self) -> u64 {
-        self.random.set(self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
-        let mut bits = self.random.get();
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
     }
 }
 
