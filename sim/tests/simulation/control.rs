@@ -8,42 +8,29 @@
 //! As a dashboard does, it first writes down what it wants and then tells every proxy, in parallel,
 //! until each has said yes; a proxy that has crashed starts with what is on record. It goes on only
 //! when all agree. Locking may be given up, which puts the old assignment back everywhere.
+//! [`mover`] moves the keys.
+
+mod mover;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use routing::{SlotAssignment, SlotId, SlotSource, SlotTable};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use routing::{SlotAssignment, SlotId, SlotTable};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+pub(crate) use mover::Method;
+
 use crate::client::{Stage, count};
 use crate::proxy::Proxy;
-use crate::server::{Network, Server};
-use crate::wire::{Reply, request, take_reply};
+use crate::server::Network;
 use crate::world::pause;
-
-/// How long the mover waits for a reply.
-const MOVE_TIMEOUT: Duration = Duration::from_millis(700);
+use mover::Move;
 
 /// How often a proxy is told to lock before locking is given up.
 const LOCK_ATTEMPTS_MAX: u64 = 3;
-
-/// The time that a source has for a move of the mover.
-const TIMEOUT_MS: &str = "200";
-
-/// How keys are moved, by the proxies and by the mover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// `MIGRATE`: stock servers.
-    Migrate,
-    /// `SLOTSMGRTTAGONE`: Codis' servers.
-    Sync,
-    /// The wrapper, and moves in the background: Codis' servers.
-    SemiAsync,
-}
 
 /// How slots are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,11 +98,17 @@ impl Control {
             self.stage.world.event(format_args!(
                 "control: {slots:?} go from server {source} to {target}, {way:?}"
             ));
-            let (source, target) = (&self.network.servers[source], &self.network.servers[target]);
+            let moved = Move {
+                slots,
+                source: Rc::clone(&self.network.servers[source]),
+                target: Rc::clone(&self.network.servers[target]),
+                method: self.method,
+                keeps_target: false,
+            };
             if self.is_hasty {
-                self.move_hastily(way, &slots, source, target).await;
+                self.move_hastily(way, &moved).await;
             } else {
-                self.move_slots(way, &slots, source, target).await;
+                self.move_slots(way, moved).await;
             }
         }
     }
@@ -126,95 +119,70 @@ impl Control {
         self.network.server(addr.as_str()).expect("a known server").index
     }
 
-    async fn move_slots(
-        self: &Rc<Self>,
-        way: Way,
-        slots: &BTreeSet<SlotId>,
-        source: &Rc<Server>,
-        target: &Rc<Server>,
-    ) {
-        let [locked, unlocked, finished] = self.forms(way, slots, source, target);
+    async fn move_slots(self: &Rc<Self>, way: Way, mut moved: Move) {
+        let random = &self.stage.world.random;
+        let locked = match way {
+            Way::Locked => moved.settled(&moved.source, true),
+            Way::Migrating => moved.migrating(true),
+        };
         if !self.tell_all(locked, Some(LOCK_ATTEMPTS_MAX)).await {
             count(&self.stage.counts.moves_given_up);
             self.stage.world.event(format_args!("control: gives up"));
-            self.tell_all(self.form(slots, source, None, false), None).await;
+            self.tell_all(moved.settled(&moved.source, false), None).await;
             return;
         }
-        let random = &self.stage.world.random;
-        // See README.md, what is not modelled.
-        let may_turn = way == Way::Migrating && self.method != Method::SemiAsync;
-        let is_turned = may_turn && random.percent(20);
-        let mover = self.move_keys(slots, source, target);
-        match way {
-            Way::Locked => move_at_once(slots, source, target),
-            Way::Migrating => {
-                self.tell_all(unlocked, None).await;
-                // The mover ends in the middle of whatever it does.
-                let limit = if is_turned { random.below(80) } else { u64::MAX / 2 };
-                let _ = timeout(Duration::from_millis(limit), mover).await;
-            }
-        }
-        if is_turned {
-            self.turn_round(slots, source, target).await;
+        if way == Way::Locked {
+            moved.move_at_once();
         } else {
-            self.tell_all(finished, None).await;
-            count(&self.stage.counts.moves);
+            moved.keeps_target = random.percent(50) && moved.may_keep_target();
+            self.tell_all(moved.migrating(false), None).await;
+            // See README.md, what is not modelled.
+            let may_turn = self.method != Method::SemiAsync;
+            if may_turn && random.percent(20) {
+                // The mover ends in the middle of whatever it does.
+                let limit = Duration::from_millis(random.below(80));
+                let _ = timeout(limit, moved.move_keys(&self.stage)).await;
+                self.turn_round(&moved).await;
+                return;
+            }
+            moved.move_keys(&self.stage).await;
         }
+        self.tell_all(moved.settled(&moved.target, false), None).await;
+        count(&self.stage.counts.moves);
         self.stage.world.event(format_args!("control: moved"));
     }
 
     /// Slots that are on their way to a target go back to their source.
-    async fn turn_round(
-        self: &Rc<Self>,
-        slots: &BTreeSet<SlotId>,
-        source: &Rc<Server>,
-        target: &Rc<Server>,
-    ) {
+    async fn turn_round(self: &Rc<Self>, moved: &Move) {
         self.stage.world.event(format_args!("control: turns round"));
-        let [locked, unlocked, finished] = self.forms(Way::Migrating, slots, target, source);
-        self.tell_all(locked, None).await;
+        let back = moved.reversed();
+        self.tell_all(back.migrating(true), None).await;
         // A move the other way that lies in a socket of the source, of a connection that is lost,
         // would take keys away that have been written since.
-        self.settle(source).await;
-        self.tell_all(unlocked, None).await;
-        self.move_keys(slots, target, source).await;
-        self.tell_all(finished, None).await;
+        mover::settle(&moved.source).await;
+        self.tell_all(back.migrating(false), None).await;
+        back.move_keys(&self.stage).await;
+        self.tell_all(back.settled(&back.target, false), None).await;
         count(&self.stage.counts.moves_turned_round);
-    }
-
-    /// Waits until a server has executed all that has been asked of it before.
-    async fn settle(&self, server: &Rc<Server>) {
-        loop {
-            let (answer, answered) = oneshot::channel();
-            server.connect("the mover".to_owned(), answer);
-            if let Ok(io) = answered.await {
-                let mut talk = Talk { io, unread: Vec::new() };
-                if talk.ask(&["PING"]).await.is_some() && !server.is_moving() {
-                    return;
-                }
-            }
-            pause(20).await;
-        }
+        self.stage.world.event(format_args!("control: turned round"));
     }
 
     /// As `move_slots` must not do it: the first proxy goes ahead, the others come later.
-    async fn move_hastily(
-        self: &Rc<Self>,
-        way: Way,
-        slots: &BTreeSet<SlotId>,
-        source: &Rc<Server>,
-        target: &Rc<Server>,
-    ) {
-        let [locked, unlocked, finished] = self.forms(way, slots, source, target);
+    async fn move_hastily(self: &Rc<Self>, way: Way, moved: &Move) {
         let [first, others @ ..] = &self.stage.proxies[..] else {
             return;
+        };
+        let finished = moved.settled(&moved.target, false);
+        let [locked, unlocked] = match way {
+            Way::Locked => [moved.settled(&moved.source, true), finished.clone()],
+            Way::Migrating => [moved.migrating(true), moved.migrating(false)],
         };
         for changes in [&locked, &unlocked] {
             self.tell(first, changes, None).await;
             pause(10).await;
         }
         if way == Way::Locked {
-            move_at_once(slots, source, target);
+            moved.move_at_once();
         }
         for changes in [&locked, &unlocked] {
             self.write_down(changes);
@@ -222,7 +190,7 @@ impl Control {
                 self.tell(proxy, changes, None).await;
             }
         }
-        self.move_keys(slots, source, target).await;
+        moved.move_keys(&self.stage).await;
         self.tell_all(finished, None).await;
     }
 
@@ -272,144 +240,5 @@ impl Control {
             pause(20 + world.random.below(40)).await;
         }
         false
-    }
-
-    /// What a bulk mover does: all keys of the slots, in small batches, until none is left.
-    async fn move_keys(&self, slots: &BTreeSet<SlotId>, source: &Rc<Server>, target: &Rc<Server>) {
-        loop {
-            let (answer, answered) = oneshot::channel();
-            source.connect("the mover".to_owned(), answer);
-            if let Ok(io) = answered.await
-                && self.move_keys_over(io, slots, source, target).await.is_some()
-            {
-                return;
-            }
-            pause(20).await;
-        }
-    }
-
-    /// `None` when the connection is of no use any more, or the mover has crashed.
-    async fn move_keys_over(
-        &self,
-        io: DuplexStream,
-        slots: &BTreeSet<SlotId>,
-        source: &Rc<Server>,
-        target: &Rc<Server>,
-    ) -> Option<()> {
-        let random = &self.stage.world.random;
-        let mut talk = Talk { io, unread: Vec::new() };
-        loop {
-            // What an earlier mover has asked for is over before this is answered.
-            talk.ask(&["PING"]).await?;
-            let places = source.look(|store| store.places_of(slots));
-            let Some((database, key)) = places.first() else {
-                return Some(());
-            };
-            talk.ask(&["SELECT", &database.to_string()]).await?;
-            let (host, port) = (target.addr.host(), target.addr.port().to_string());
-            let is_same_slot =
-                |name: &str| routing::slot_of(name.as_bytes()) == routing::slot_of(key.as_bytes());
-            let same = places.iter().filter(|place| place.0 == *database && is_same_slot(&place.1));
-            let batch: Vec<_> =
-                same.take(1 + random.index(3)).map(|place| place.1.as_str()).collect();
-            let slot = routing::slot_of(key.as_bytes()).index().to_string();
-            let database = database.to_string();
-            let args: Vec<&str> = match self.method {
-                Method::Migrate => {
-                    ["MIGRATE", host, &port, "", &database, TIMEOUT_MS, "REPLACE", "KEYS"]
-                        .into_iter()
-                        .chain(batch)
-                        .collect()
-                }
-                Method::Sync => vec!["SLOTSMGRTTAGONE", host, &port, TIMEOUT_MS, key],
-                Method::SemiAsync => {
-                    let limits = ["200", "9999", slot.as_str(), "2"];
-                    ["SLOTSMGRTTAGSLOT-ASYNC", host, &port, TIMEOUT_MS]
-                        .into_iter()
-                        .chain(limits)
-                        .collect()
-                }
-            };
-            if self.stage.has_faults && random.percent(5) {
-                self.stage.world.event(format_args!("the mover crashes"));
-                let _ = talk.io.write_all(&request(&args)).await;
-                return None;
-            }
-            talk.ask(&args).await?;
-            pause(random.below(20)).await;
-        }
-    }
-
-    /// What the proxies are told in turn: locked, unlocked, finished.
-    fn forms(
-        &self,
-        way: Way,
-        slots: &BTreeSet<SlotId>,
-        source: &Rc<Server>,
-        target: &Rc<Server>,
-    ) -> [Changes; 3] {
-        let finished = self.form(slots, target, None, false);
-        match way {
-            Way::Locked => [self.form(slots, source, None, true), finished.clone(), finished],
-            Way::Migrating => [
-                self.form(slots, target, Some(source), true),
-                self.form(slots, target, Some(source), false),
-                finished,
-            ],
-        }
-    }
-
-    fn form(
-        &self,
-        slots: &BTreeSet<SlotId>,
-        primary: &Rc<Server>,
-        source: Option<&Rc<Server>>,
-        is_locked: bool,
-    ) -> Changes {
-        let group = |server: &Rc<Server>| u32::try_from(server.index + 1).unwrap();
-        let assignment = SlotAssignment {
-            source: source.map(|source| SlotSource {
-                addr: source.addr.clone(),
-                group: group(source),
-                keeps_target: false,
-            }),
-            is_locked,
-            forward_method: u8::from(self.method == Method::SemiAsync),
-            ..SlotAssignment::primary_only(primary.addr.clone(), group(primary))
-        };
-        slots.iter().map(|slot| (*slot, assignment.clone())).collect()
-    }
-}
-
-/// A conversation of the mover with a server.
-struct Talk {
-    io: DuplexStream,
-    unread: Vec<u8>,
-}
-
-impl Talk {
-    async fn ask(&mut self, args: &[&str]) -> Option<Reply> {
-        self.io.write_all(&request(args)).await.ok()?;
-        loop {
-            if let Some(reply) = take_reply(&mut self.unread) {
-                return Some(reply);
-            }
-            let read = timeout(MOVE_TIMEOUT, self.io.read_buf(&mut self.unread)).await;
-            if !matches!(read, Ok(Ok(1..))) {
-                return None;
-            }
-        }
-    }
-}
-
-/// Moves keys while no proxy sends anything for them.
-fn move_at_once(slots: &BTreeSet<SlotId>, source: &Rc<Server>, target: &Rc<Server>) {
-    for place in target.look(|store| store.places_of(slots)) {
-        target.look(|store| store.remove(&place));
-    }
-    for place in source.look(|store| store.places_of(slots)) {
-        if let Some(value) = source.look(|store| store.remove(&place)) {
-            target.look(|store| store.put(place, value));
-        }
     }
 }

@@ -39,6 +39,14 @@ pub(crate) enum Kind {
     Codis,
 }
 
+/// What became of a copy of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Restored {
+    InPlace,
+    /// The target has the key already, and was not to replace it.
+    Busy,
+}
+
 /// What a server has to do.
 enum Work {
     Request {
@@ -49,7 +57,8 @@ enum Work {
     Restore {
         place: Place,
         value: Value,
-        done: oneshot::Sender<()>,
+        is_replaced: bool,
+        done: oneshot::Sender<Restored>,
     },
 }
 
@@ -256,11 +265,18 @@ impl Server {
                 self.woken.notified().await;
             }
             match work {
-                Work::Restore { place, value, done } => {
-                    self.world.event(format_args!("server {} has a copy of {place:?}", self.index));
-                    self.state.borrow_mut().store.put(place, value);
+                Work::Restore { place, value, is_replaced, done } => {
+                    let is_busy = !is_replaced && self.look(|store| store.get(&place).is_some());
+                    let restored = if is_busy { Restored::Busy } else { Restored::InPlace };
+                    self.world.event(format_args!(
+                        "server {}: a copy of {place:?} is {restored:?}",
+                        self.index
+                    ));
+                    if restored == Restored::InPlace {
+                        self.look(|store| store.put(place, value));
+                    }
                     // The sender may have given up; the copy is there all the same.
-                    let _ = done.send(());
+                    let _ = done.send(restored);
                 }
                 Work::Request { conn, request } => {
                     if let Some(reply) = self.execute(conn, &request).await {

@@ -66,7 +66,7 @@ impl Store {
                 self.put(at(key), Value::Text(value.clone()));
                 Reply::ok()
             }
-            ("DEL", keys) => {
+            ("DEL" | "UNLINK", keys) => {
                 let removed = keys.iter().filter(|key| self.remove(&at(key)).is_some());
                 Reply::count(removed.count())
             }

@@ -12,17 +12,34 @@ use routing::slot_of;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Cut, Server, Work};
+use super::{Cut, Restored, Server, Work};
 use crate::store::{Place, is_read};
 use crate::wire::Reply;
 
 const IO_ERROR: &str = "IOERR error or timeout reading to target instance";
 
-/// Copies that did not get through.
-struct NotMoved;
+const BUSY_ERROR: &str =
+    "ERR Target instance replied with error: BUSYKEY Target key name already exists.";
+
+/// Why keys were not moved.
+enum NotMoved {
+    /// Whether the target has the copies is not known.
+    Lost,
+    /// The target has one of the keys already.
+    Busy,
+}
+
+impl NotMoved {
+    fn to_reply(&self) -> Reply {
+        Reply::error(match self {
+            Self::Lost => IO_ERROR,
+            Self::Busy => BUSY_ERROR,
+        })
+    }
+}
 
 impl Server {
-    /// `MIGRATE host port "" database timeout REPLACE KEYS key...`
+    /// `MIGRATE host port "" database timeout [REPLACE] KEYS key...`
     pub(super) async fn migrate(self: &Rc<Self>, database: u16, request: &[String]) -> Reply {
         let [_, host, port, key, target_database, timeout, options @ ..] = request else {
             return Reply::error("ERR wrong number of arguments for 'migrate' command");
@@ -34,15 +51,15 @@ impl Server {
             _ => std::slice::from_ref(key),
         };
         let is_replaced = options.iter().any(|option| option.eq_ignore_ascii_case("REPLACE"));
-        assert!(is_same && is_replaced, "the proxy moves keys to their own database: {request:?}");
+        assert!(is_same, "the proxy moves keys to their own database: {request:?}");
         let places = keys.iter().map(|key| (database, key.clone()));
         let places: Vec<_> = places.filter(|place| self.has(place)).collect();
         if places.is_empty() {
             return Reply::Status("NOKEY".to_owned());
         }
-        match self.move_all(&format!("{host}:{port}"), &places, timeout).await {
+        match self.move_all(&format!("{host}:{port}"), &places, timeout, is_replaced).await {
             Ok(()) => Reply::ok(),
-            Err(NotMoved) => Reply::error(IO_ERROR),
+            Err(not_moved) => not_moved.to_reply(),
         }
     }
 
@@ -52,9 +69,9 @@ impl Server {
             return Reply::error("ERR wrong number of arguments for 'slotsmgrttagone' command");
         };
         let places = self.look(|store| store.places_with_tag_of(&(database, key.clone())));
-        match self.move_all(&format!("{host}:{port}"), &places, timeout).await {
+        match self.move_all(&format!("{host}:{port}"), &places, timeout, true).await {
             Ok(()) => Reply::count(places.len()),
-            Err(NotMoved) => Reply::error(IO_ERROR),
+            Err(not_moved) => not_moved.to_reply(),
         }
     }
 
@@ -81,13 +98,13 @@ impl Server {
         let chosen: Vec<_> = found.iter().filter(is_wanted).take(count).cloned().collect();
         self.state.borrow_mut().moving.extend(chosen.iter().cloned());
         self.world.spawn(async move {
-            let moved = server.move_all(&target, &chosen, &timeout).await;
+            let moved = server.move_all(&target, &chosen, &timeout, true).await;
             server.state.borrow_mut().moving.retain(|place| !chosen.contains(place));
             let left = server.look(|store| store.places_of(&slots));
             let left = left.iter().filter(is_wanted).count();
             let reply = match moved {
                 Ok(()) => Reply::Array(Some(vec![Reply::count(chosen.len()), Reply::count(left)])),
-                Err(NotMoved) => Reply::error(IO_ERROR),
+                Err(not_moved) => not_moved.to_reply(),
             };
             server.reply(conn, &request, &reply);
         });
@@ -124,20 +141,21 @@ impl Server {
         target: &str,
         places: &[Place],
         timeout: &str,
+        is_replaced: bool,
     ) -> Result<(), NotMoved> {
-        let network = self.network.upgrade().ok_or(NotMoved)?;
-        let target = network.server(target).ok_or(NotMoved)?;
+        let network = self.network.upgrade().ok_or(NotMoved::Lost)?;
+        let target = network.server(target).ok_or(NotMoved::Lost)?;
         let deadline = Instant::now() + Duration::from_millis(timeout.parse().unwrap());
         let cut = self.state.borrow_mut().next_cut.take();
         if target.is_unreachable.get() {
-            return Err(NotMoved);
+            return Err(NotMoved::Lost);
         }
         let mut copies = Vec::new();
         for place in places.iter().collect::<BTreeSet<_>>() {
             let (done, is_done) = oneshot::channel();
             let value = self.look(|store| store.get(place).cloned());
             if let (Some(value), false) = (value, cut == Some(Cut::BeforeExecution)) {
-                let restore = Work::Restore { place: place.clone(), value, done };
+                let restore = Work::Restore { place: place.clone(), value, is_replaced, done };
                 let mut state = target.state.borrow_mut();
                 state.links.entry(self.index).or_default().push(restore, &self.world);
                 target.woken.notify_one();
@@ -146,12 +164,13 @@ impl Server {
         }
         if cut.is_some() {
             self.world.event(format_args!("server {} loses its link: {cut:?}", self.index));
-            return Err(NotMoved);
+            return Err(NotMoved::Lost);
         }
         for (place, is_done) in copies {
             match timeout_at(deadline, is_done).await {
-                Ok(Ok(())) => self.look(|store| store.remove(&place)),
-                _ => return Err(NotMoved),
+                Ok(Ok(Restored::InPlace)) => self.look(|store| store.remove(&place)),
+                Ok(Ok(Restored::Busy)) => return Err(NotMoved::Busy),
+                _ => return Err(NotMoved::Lost),
             };
         }
         self.world.delay().await;
