@@ -111,7 +111,7 @@ pub struct BackendConnActor {
     worker: Rc<Worker>,
     router: Addr<RouterActor>,
     status: Rc<ConnStatus>,
-    /// Names the backend in [`Stamps`].
+    /// Names the backend in [`Stamps`](crate::slow_log::Stamps).
     id: BackendId,
     io: Option<Socket>,
     out: OutBuffer,
