@@ -2,7 +2,8 @@
 //! must get, and writes down what it did and heard.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -53,6 +54,21 @@ pub(crate) struct Counts {
     pub(crate) moves: Cell<u64>,
     pub(crate) moves_given_up: Cell<u64>,
     pub(crate) moves_turned_round: Cell<u64>,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} answered, {} failed, {} closed; {} moves, {} given up, {} turned round",
+            self.answered.get(),
+            self.failed.get(),
+            self.closed.get(),
+            self.moves.get(),
+            self.moves_given_up.get(),
+            self.moves_turned_round.get()
+        )
+    }
 }
 
 pub(crate) fn count(counter: &Cell<u64>) {
@@ -192,7 +208,7 @@ impl Client {
         Ok(())
     }
 
-    fn violate(&self, rule: &str, what: std::fmt::Arguments<'_>) {
+    fn violate(&self, rule: &str, what: fmt::Arguments<'_>) {
         self.stage.world.violate(rule, format_args!("client {}: {what}", self.number));
     }
 
@@ -232,12 +248,12 @@ impl Client {
             75..84 => self.request("LRANGE", vec![(list, Action::List)]),
             84..90 => {
                 let keys = registers.iter().filter(|_| random.percent(50)).chain([&register]);
-                let keys: std::collections::BTreeSet<_> = keys.copied().collect();
+                let keys: BTreeSet<_> = keys.copied().collect();
                 self.request("MGET", keys.into_iter().map(|key| (key, Action::Read)).collect())
             }
             90..96 => {
                 let keys = registers.iter().filter(|_| random.percent(30)).chain([&register]);
-                let keys: std::collections::BTreeSet<_> = keys.copied().collect();
+                let keys: BTreeSet<_> = keys.copied().collect();
                 let write = |key| (key, Action::Write(value.clone()));
                 self.request("MSET", keys.into_iter().map(write).collect())
             }

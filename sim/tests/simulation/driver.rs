@@ -164,9 +164,8 @@ impl Driver {
             // Nothing is wrong any more, so nothing may fail.
             Client::new(number, Rc::clone(&self.stage)).read_all(proxy).await;
         }
-        let counts = format!("{:?}", self.stage.counts);
         self.judge();
-        counts
+        self.stage.counts.to_string()
     }
 
     fn start_proxies(&self) {
