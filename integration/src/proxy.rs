@@ -226,6 +226,15 @@ impl KeywayProxy {
         self.process.signal(Signal::TERM);
     }
 
+    /// Ends the proxy with SIGKILL, as a crash would, and checks its log.
+    ///
+    /// # Panics
+    /// When it has logged what it should not.
+    pub fn kill(&mut self) {
+        self.process.kill();
+        self.wait_exit(DEADLINE);
+    }
+
     /// Waits for the end of the proxy and returns its status, whatever that is; only the log is
     /// judged.
     ///
