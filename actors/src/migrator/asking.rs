@@ -197,8 +197,7 @@ impl MigratorActor {
                 }
             }
             Some(Ask::Move { lane, keys, .. }) => {
-                // Another server may be at the address next time.
-                self.sources.remove(&lane.migration.source);
+                self.forget_abilities(&lane.migration.source);
                 if let Some(own) = self.lanes.get_mut(&lane) {
                     own.answered();
                 }
@@ -207,6 +206,14 @@ impl MigratorActor {
             }
             Some(Ask::Exec(id)) => self.fail_exec(id, failure, None),
             None => {}
+        }
+    }
+
+    /// Another server may be at the address next time. Requests that wait for what is being asked of
+    /// it keep waiting: that question has its own end.
+    pub(super) fn forget_abilities(&mut self, source: &BackendAddr) {
+        if let Some(Source::Known(_)) = self.sources.get(source) {
+            self.sources.remove(source);
         }
     }
 
@@ -248,7 +255,7 @@ impl MigratorActor {
                     "target" => %lane_id.migration.target, "worker" => self.worker.index,
                     "error" => &text);
                 if text.contains("unknown command") {
-                    self.sources.remove(&lane_id.migration.source);
+                    self.forget_abilities(&lane_id.migration.source);
                 }
                 let text = self.refusal(method, &text);
                 self.fail_keys(&keys, RequestFailure::MoveFailed, Some(&text));

@@ -91,7 +91,7 @@ impl MigratorActor {
     /// Answers a request with an error; those behind it go on.
     pub(super) fn fail_exec(&mut self, id: EntryId, failure: RequestFailure, text: Option<&str>) {
         if let Some((keys, waiting)) = self.leave(id) {
-            self.sources.remove(&waiting.migration.source);
+            self.forget_abilities(&waiting.migration.source);
             self.fail(&waiting, failure, text);
             self.go_on(keys);
         }
