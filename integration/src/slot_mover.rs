@@ -213,13 +213,11 @@ impl SlotMover {
     /// # Panics
     /// When the source does not become empty for a long time.
     pub fn sweep(&self) {
-        let mut clean = false;
-        wait_until("the source is swept", STEP_DEADLINE, || {
-            // The pass after the last key has moved must find nothing.
-            while !clean {
-                clean = self.sweep_once()? == 0;
-            }
-            Ok::<_, io::Error>(())
+        // The pass after the last key has moved must find nothing.
+        wait_until("the source is swept", STEP_DEADLINE, || match self.sweep_once() {
+            Ok(0) => Ok(()),
+            Ok(found) => Err(format!("{found} keys")),
+            Err(error) => Err(error.to_string()),
         });
     }
 
