@@ -385,10 +385,14 @@ impl MigratorActor {
     fn answer_drained(&mut self) {
         let waiting = &self.waiting_by_slot;
         let is_busy = |slot: &SlotId| waiting.get(slot.index()).is_some_and(|count| *count > 0);
-        let (busy, drained) = std::mem::take(&mut self.drains)
+        let (busy, drained): (Vec<_>, Vec<_>) = std::mem::take(&mut self.drains)
             .into_iter()
             .partition(|drain: &DrainSlots| drain.slots.iter().any(is_busy));
         self.drains = busy;
+        if !drained.is_empty() {
+            // What was let go of while they waited is forgotten as well.
+            self.let_go.clear();
+        }
         for DrainSlots { epoch, token, .. } in drained {
             self.router.do_send(SlotsDrained { epoch, token });
         }
