@@ -286,6 +286,9 @@ impl MigratorActor {
                 waiting.method = method;
                 self.admit(keys, waiting);
             }
+            None if self.is_source_done(&keys, &waiting.migration.source) => {
+                self.admit(keys, waiting);
+            }
             None => self.wait_for_abilities(keys, waiting),
         }
     }
