@@ -196,7 +196,7 @@ impl Handler<MoveKeys> for MigratorActor {
             };
             self.take(batch.database, waiting);
         }
-        self.ask_stirred();
+        self.end_turn();
     }
 }
 
@@ -231,7 +231,7 @@ impl Handler<ReplyBatch> for MigratorActor {
             };
             self.take_answer(ask, &answer, ctx);
         }
-        self.ask_stirred();
+        self.end_turn();
     }
 }
 
@@ -243,7 +243,7 @@ impl Handler<RepliesFailed> for MigratorActor {
             self.begun.remove(&ticket.number());
             self.take_failure(ticket.number(), failure);
         }
-        self.ask_stirred();
+        self.end_turn();
     }
 }
 
@@ -351,15 +351,22 @@ impl MigratorActor {
         Some((keys, waiting))
     }
 
+    /// Does at the end of a message what all that came of it makes possible.
+    // ORDER: rounds hear that this actor is drained behind the last request that it has let through,
+    // so that their fences go behind it as well (M-5).
+    fn end_turn(&mut self) {
+        self.ask_stirred();
+        if !self.drains.is_empty() {
+            self.answer_drained();
+        }
+    }
+
     /// A request with these keys waits here no more.
     fn forget(&mut self, keys: &Keys) {
         for (_, key) in keys {
             if let Some(count) = self.waiting_by_slot.get_mut(slot_of(key).index()) {
                 *count = count.saturating_sub(1);
             }
-        }
-        if !self.drains.is_empty() {
-            self.answer_drained();
         }
     }
 
