@@ -4,6 +4,8 @@
 //!   settled ─► prepare on all ─► migrate on all ─► sweep the source ─► finish on all ─► settled
 //! ```
 //!
+//! A dashboard may also turn round in the middle, with source and target exchanged.
+//!
 //! An order is given to each proxy until it says that it was carried out; only then comes the next
 //! step (`docs/slot-migration.md`). A proxy that was killed is started anew with the slots as all
 //! have agreed on them. The sweep reads the whole source and moves the keys of the slots with
@@ -112,11 +114,16 @@ impl SlotMover {
         mover
     }
 
+    /// The source and the target.
+    fn ends(&self) -> (SocketAddr, SocketAddr) {
+        let [first, second] = self.servers;
+        if self.source == 0 { (first, second) } else { (second, first) }
+    }
+
     /// The slots in the form of the admin API.
     fn form(&self) -> Vec<Json> {
-        let addr =
-            |server: usize| self.servers.iter().cycle().nth(server).map(SocketAddr::to_string);
-        let (source, target) = (addr(self.source), addr(self.source + 1));
+        let (source, target) = self.ends();
+        let (source, target) = (source.to_string(), target.to_string());
         let slot = |slot: &SlotId| {
             let id = slot.number();
             match self.step {
@@ -181,6 +188,16 @@ impl SlotMover {
         self.fill_all();
     }
 
+    /// Moves the slots back to where they came from, before anybody was told to finish.
+    ///
+    /// # Panics
+    /// When it cannot for a long time.
+    pub fn turn_round(&mut self) {
+        self.source = 1 - self.source;
+        self.prepare();
+        self.migrate();
+    }
+
     /// Moves the slots to the other server. What `between` does happens before each step, and before
     /// the sweep.
     ///
@@ -223,7 +240,7 @@ impl SlotMover {
 
     /// Reads the whole source once; returns how many keys of the slots it had.
     fn sweep_once(&self) -> io::Result<usize> {
-        let [source, target] = [self.source, 1 - self.source].map(|index| self.servers[index]);
+        let (source, target) = self.ends();
         let mut client = RawClient::try_connect(source)?.with_deadline(ANSWER_DEADLINE);
         let mut found = 0;
         for database in 0..DATABASES {

@@ -5,6 +5,7 @@
 //! there, on one server only, and the history of every key must be one that a single server could
 //! have made. `KEYWAY_CHAOS_SEED` repeats a run, as far as the machine lets it.
 
+#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "the seed and the counts belong to a failure")]
 
 use std::collections::BTreeMap;
@@ -132,6 +133,7 @@ fn move_once(
     random: &mut Random,
 ) {
     let dies_before = random.below(8);
+    let turns = random.below(2) == 0;
     let mut step = 0;
     mover.move_slots(progress, |mover| {
         // While the slots are locked their clients wait, so that little goes on.
@@ -142,6 +144,13 @@ fn move_once(
             let index = usize::try_from(random.below(2)).expect("a small number");
             let addr = mover.restart_proxy(index).expect("there are two");
             workload.endpoints[index].change(addr);
+        }
+        // Slots that migrate go back and forth again, as when an operator changes his mind twice.
+        if turns && step == 2 {
+            for _ in 0..2 {
+                mover.turn_round();
+                workload.wait_requests(REQUESTS_BETWEEN);
+            }
         }
         step += 1;
     });
