@@ -147,11 +147,10 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn a_bad_slot_file_is_refused_with_its_element() {
-    let path = write_file("slots.json", "[{\"id\":0},\n {\"id\":5,\"locked\":true}]");
+    let path = write_file("slots.json", "[{\"id\":0},\n {\"id\":5,\"migrate_from\":\"a:1\"}]");
     let path = path.to_str().unwrap();
     let expected = format!(
-        "error: {path}:2:24: element 1: slot `5` is locked, which this version does not support: \
-         finish the change in Codis, then give its new slots\n"
+        "error: {path}:2:31: element 1: slot `5` has a `migrate_from` but no `backend_addr`\n"
     );
     check_refused(&["proxy", "--fillslots", path], 1, &expected);
 }

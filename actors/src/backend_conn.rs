@@ -54,6 +54,7 @@ pub use status::{BackendStatus, ConnState, Role, Target};
 use crate::client_error::RequestFailure;
 use crate::io::OutBuffer;
 use crate::router::RouterActor;
+use crate::slow_log::BackendId;
 use crate::supervisor::Tick;
 use crate::worker::Worker;
 use backoff::Backoff;
@@ -112,8 +113,12 @@ pub struct BackendConnActor {
     worker: Rc<Worker>,
     router: Addr<RouterActor>,
     status: Rc<ConnStatus>,
+    /// Names the backend in [`Stamps`].
+    id: BackendId,
     io: Option<TcpStream>,
     out: OutBuffer,
+    /// Some of `out` was not written in the turn in which it came.
+    is_late: bool,
     in_flight: InFlight<ReplyTo>,
     waiting: Waiting,
     replies: ReplyReader,
@@ -136,11 +141,13 @@ impl BackendConnActor {
         let backoff = Backoff::new(config.backend_retry_delay_min, config.backend_retry_delay_max);
         let waiting = Waiting::new(config.backend_waiting_max, config.backend_waiting_bytes_max);
         Self {
+            id: worker.backends.id_of(&status.target.addr),
             worker,
             router,
             status,
             io: None,
             out: OutBuffer::default(),
+            is_late: false,
             in_flight: InFlight::default(),
             waiting,
             replies: ReplyReader::default(),
@@ -224,6 +231,9 @@ impl Handler<ConnectFinished> for BackendConnActor {
                 if is_stale {
                     self.status.become_state(ConnState::Stale);
                 }
+                // What has waited for the connection is written in this turn.
+                self.worker.clock.refresh();
+                self.is_late = true;
                 self.connected_ms = self.worker.clock.now_ms();
                 self.last_io_ms = self.connected_ms;
                 self.io = Some(connected.io);
@@ -303,10 +313,16 @@ impl BackendConnActor {
         if self.out.is_empty() {
             return Ok(());
         }
+        let unwritten = self.out.len();
         let (written, flushed) = self.out.poll_flush(cx, io);
         if written > 0 {
             self.last_io_ms = self.worker.clock.now_ms();
+            if self.is_late {
+                self.worker.clock.refresh();
+                self.in_flight.stamp_written(unwritten, self.worker.clock.now_us());
+            }
         }
+        self.is_late = flushed.is_pending();
         match flushed {
             Poll::Ready(Err(error)) => Err(Loss::Io(error)),
             Poll::Ready(Ok(())) => {

@@ -72,6 +72,12 @@ impl Histogram {
         self.sum_us.add(latency_us.saturating_mul(count));
     }
 
+    /// The sum of all latencies in microseconds.
+    #[must_use]
+    pub fn sum_us(&self) -> u64 {
+        self.sum_us.value()
+    }
+
     /// A copy.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

@@ -30,6 +30,7 @@ pub mod probe;
 pub mod router;
 pub mod sentinel;
 pub mod session;
+pub mod slow_log;
 pub mod stats;
 pub mod supervisor;
 pub mod topology;

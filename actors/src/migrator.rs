@@ -46,6 +46,7 @@ use crate::router::RouterActor;
 use crate::router::migrating::{ForwardFor, MoveRequest, Side, SlotsDrained};
 use crate::session::window::Piece;
 use crate::session::{RepliesFailed, ReplyBatch, SessionActor, StillParked};
+use crate::slow_log::Stamps;
 use crate::supervisor::Tick;
 use crate::worker::Worker;
 use asking::{Ask, Source};
@@ -71,22 +72,24 @@ pub(crate) struct Migration {
     pub(crate) target: BackendAddr,
     /// Whether the source may run requests itself, if it can.
     pub(crate) is_semi_async: bool,
-    /// Whether a key that the target has already is replaced by the source's. Not when a primary was
-    /// replaced meanwhile: its successor may have keys again that it had let go of.
+    /// Whether a key that the target has already is replaced by the source's. Not when the target is
+    /// known to have had none before, and not when a primary was replaced meanwhile: its successor may
+    /// have keys again that it had let go of.
     pub(crate) replaces: bool,
 }
 
 impl Migration {
     /// The migration of a slot, if it migrates.
     pub(crate) fn of(assignment: &SlotAssignment, method: MigrationMethod) -> Option<Self> {
-        let source = assignment.source.as_ref()?.addr.clone();
+        let source = assignment.source.as_ref()?;
+        let replaces = !source.keeps_target && !assignment.is_switched;
         let target = assignment.primary.clone()?;
         let is_semi_async = match method {
             MigrationMethod::Auto => assignment.forward_method == 1,
             MigrationMethod::SemiAsync => true,
             MigrationMethod::Sync | MigrationMethod::Migrate => false,
         };
-        Some(Self { source, target, is_semi_async, replaces: !assignment.is_switched })
+        Some(Self { source: source.addr.clone(), target, is_semi_async, replaces })
     }
 }
 
@@ -229,7 +232,7 @@ impl Handler<ReplyBatch> for MigratorActor {
                 Piece::Last => self.begun.remove(&ask).unwrap_or_default().freeze(),
                 Piece::More => continue,
             };
-            self.take_answer(ask, &answer, ctx);
+            self.take_answer(ask, &answer, batch.stamps, ctx);
         }
         self.end_turn();
     }
@@ -387,7 +390,10 @@ impl MigratorActor {
         self.worker.counters.failures_total.add(1);
         self.worker.counters.key_move_failures_total.add(1);
         let failed = vec![(waiting.request.ticket, waiting.request.part, failure)];
-        waiting.session.do_send(RepliesFailed { failed, text: text.map(Box::from) });
+        // It has not come to where it would run: all its time was in the queue.
+        let stamps = Stamps::unsent(self.worker.clock.now_us());
+        let text = text.map(Box::from);
+        waiting.session.do_send(RepliesFailed { failed, text, stamps });
     }
 
     /// Tells of rounds that need not wait for this actor any more (M-5).

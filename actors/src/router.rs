@@ -49,7 +49,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use bytes::Bytes;
 use command::{Access, FanOutRequest};
-use routing::{SLOTS, SlotId, SlotTable};
+use routing::{SlotId, SlotTable};
 
 use crate::backend_conn::{BackendStatus, ForwardBatch, ForwardRequest, ReplyTo};
 use crate::client_error::RequestFailure;
@@ -57,11 +57,12 @@ use crate::io::detached;
 use crate::migrator::MigratorActor;
 use crate::session::window::Ticket;
 use crate::session::{SessionActor, StillParked};
+use crate::slow_log::Stamps;
 use crate::supervisor::Tick;
 use crate::worker::{Settings, Worker};
 use backends::{Backends, Conn};
 use fill::Filling;
-use migrating::{KEYS_SPLIT_MAX, MoveRequest};
+use migrating::MoveRequest;
 use parking::{Parked, Parking, ParkingLimits, Waiting};
 use routes::{BackendIndex, RouteIndex, RoutePolicy, Routes, Way};
 use split::Split;
@@ -337,41 +338,6 @@ impl RouterActor {
         }
     }
 
-    /// Splits a request into one part per route, in the place of the request.
-    fn fan_out(
-        &mut self,
-        data: &Bytes,
-        database: u16,
-        request: &RouteRequest,
-        keys: &FanOutRequest,
-        split: &mut Split,
-    ) {
-        if keys.keys() > KEYS_SPLIT_MAX && keys.slots().any(|slot| self.is_split_by_key(slot)) {
-            split.fail(request.ticket, RequestFailure::TooManyKeys);
-            return;
-        }
-        let routes = &self.routes;
-        let destination_of = |place, slot| match routes.of_slot(slot) {
-            Way::Migrating(route) if routes.is_split_by_key(route) => SLOTS + place,
-            Way::Migrating(route) | Way::Route(route) => route.index(),
-            // The whole request has a way, so each of its slots has one.
-            Way::Held | Way::Offline => 0,
-        };
-        let (parts, merge) = keys.split(request.frame(data), destination_of, &mut split.parts);
-        split.plans.push((request.ticket, merge));
-        for (part, number) in parts.iter().zip(0_u16..) {
-            let forward = ForwardRequest::part(request.ticket, number, part);
-            match self.routes.of_slot(part.slot) {
-                Way::Migrating(route) => self.pend_moving(route, forward),
-                Way::Route(route) => {
-                    let backend = self.choose(route, database, request.access);
-                    self.pend(backend, forward);
-                }
-                Way::Held | Way::Offline => {}
-            }
-        }
-    }
-
     /// Sends what is pending to the backends of a batch.
     fn forward(
         &mut self,
@@ -400,7 +366,8 @@ impl RouterActor {
                     .requests
                     .iter()
                     .map(|request| (request.ticket, request.part, RequestFailure::NoSuchDatabase));
-                batch.reply_to.fail(failed.collect());
+                let stamps = Stamps::unsent(self.worker.clock.now_us());
+                batch.reply_to.fail(failed.collect(), stamps);
             }
         }
     }
@@ -446,6 +413,8 @@ impl RouterActor {
 
     /// Routes again what was parked; what must still wait is parked again, in the same order.
     fn release(&mut self) {
+        // No read woke the worker, and the wait of these requests ends now.
+        self.worker.clock.refresh();
         for Parked { session, database, frame, waiting } in self.parking.take_all() {
             let mut split = Split::default();
             match waiting {

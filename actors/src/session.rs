@@ -31,12 +31,14 @@ mod access;
 mod client_command;
 mod hello;
 mod info;
+mod latency_command;
 mod local;
 mod named;
 mod pump;
 pub(crate) mod record;
 mod requests;
 mod slots_mapping;
+mod slow_log_command;
 pub mod window;
 
 pub(crate) use info::{command_calls, resident_bytes};
@@ -54,6 +56,7 @@ use tokio::net::TcpStream;
 use crate::client_error::{CloseReason, RequestFailure};
 use crate::io::OutBuffer;
 use crate::router::RouterActor;
+use crate::slow_log::Stamps;
 use crate::stats::StatsActor;
 use crate::supervisor::{SessionEnded, SupervisorActor};
 use crate::worker::{BufferGauge, ClientSlot, Worker};
@@ -68,6 +71,8 @@ pub struct ReplyBatch {
     pub data: Bytes,
     /// Whose they are, in the order of the bytes.
     pub replies: Vec<ReplySpan>,
+    /// When their requests were written, and they were read.
+    pub stamps: Stamps,
 }
 
 /// One reply, or a piece of one, of a [`ReplyBatch`].
@@ -92,6 +97,8 @@ pub struct RepliesFailed {
     /// What their client is told, when a server's own words belong to it; otherwise the failure's
     /// text.
     pub text: Option<Box<str>>,
+    /// When they were written, and this was known.
+    pub stamps: Stamps,
 }
 
 /// Requests whose replies will come in parts.
@@ -191,9 +198,11 @@ impl SessionActor {
     ) -> Self {
         let is_authenticated = worker.settings.session_credentials.password.is_empty();
         record.database.set(worker.settings.database_initial);
+        let mut window = ReplyWindow::new(worker.settings.window_limits());
+        window.watch_slow(worker.settings.slow_us());
         Self {
             framer: RequestFramer::new(access::request_limits(&worker.settings, is_authenticated)),
-            window: ReplyWindow::new(worker.settings.window_limits()),
+            window,
             worker,
             links,
             record,
@@ -244,6 +253,7 @@ impl Handler<ReplyBatch> for SessionActor {
 
     fn handle(&mut self, batch: ReplyBatch, _ctx: &mut Self::Context) {
         self.out.acquire(&mut self.worker.out_pool.borrow_mut());
+        self.window.stamp(batch.stamps);
         let mut start = 0;
         for reply in &batch.replies {
             let range = start..start + reply.len as usize;
@@ -266,6 +276,7 @@ impl Handler<RepliesFailed> for SessionActor {
 
     fn handle(&mut self, batch: RepliesFailed, ctx: &mut Self::Context) {
         let compat = self.worker.settings.config.compat;
+        self.window.stamp(batch.stamps);
         for (ticket, part, failure) in batch.failed {
             let text = batch.text.as_deref().unwrap_or_else(|| failure.to_client(compat));
             let settled = self.window.settle_failed(ticket, part, text, &mut self.out);
@@ -304,6 +315,9 @@ impl Handler<LocalAnswered> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, answered: LocalAnswered, _ctx: &mut Self::Context) {
+        // Perhaps another worker's answer woke this one.
+        self.worker.clock.refresh();
+        self.window.stamp(Stamps::unsent(self.worker.clock.now_us()));
         self.window.settle_local(answered.ticket, &mut self.out, |out| {
             out.extend_from_slice(&answered.reply);
         });

@@ -6,6 +6,8 @@
 //! | `QueryClients`  | SessionActor, admin server    | every worker's clients, joined           |
 //! | `KillClients`   | SessionActor                  | passed on to every worker                |
 //! | `QueryOverview` | admin server                  | counters, and every worker's backends    |
+//! | `QuerySlow`, `QuerySlowCount`, `QueryEvents` | SessionActor, admin server | every worker's slow log, joined |
+//! | `ForgetSlow`, `ForgetEvents` | SessionActor     | passed on to every worker                |
 //!
 //! Supervision: started by wiring, lives as long as the process.
 //!
@@ -20,7 +22,11 @@ use serde::Serialize;
 
 use crate::backend_conn::BackendStatus;
 use crate::session::record::ClientRecord;
-use crate::supervisor::{CloseClients, ListBackends, ListClients, SupervisorActor};
+use crate::slow_log::{self, Event, Events, SlowRequest};
+use crate::supervisor::{
+    CloseClients, CountSlow, ListBackends, ListClients, ListEvents, ListSlow, ResetEvents,
+    ResetSlow, SupervisorActor,
+};
 use crate::worker::Shared;
 
 /// How long a worker may take to answer.
@@ -80,6 +86,37 @@ pub struct KillClients {
     pub except: u64,
 }
 
+/// Asks for the newest slow requests of all workers, the newest first; no more than are kept.
+#[derive(Message)]
+#[rtype(result = "Vec<SlowRequest>")]
+pub struct QuerySlow {
+    /// How many.
+    pub count: usize,
+}
+
+/// Asks how many slow requests are kept.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub struct QuerySlowCount;
+
+/// Forgets all slow requests.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ForgetSlow;
+
+/// Asks for the latency events of all workers.
+#[derive(Message)]
+#[rtype(result = "Events")]
+pub struct QueryEvents;
+
+/// Forgets the samples of some events; answers how many of these had any.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub struct ForgetEvents {
+    /// Which events.
+    pub events: Vec<Event>,
+}
+
 /// Asks for the state of the proxy.
 #[derive(Message)]
 #[rtype(result = "Overview")]
@@ -112,6 +149,10 @@ pub struct Overview {
     pub requests_rejected_total: u64,
     /// Requests that failed in the proxy: slot offline, backend down, lost, late.
     pub requests_failed_total: u64,
+    /// Questions to sources of migrating slots since start.
+    pub key_moves_total: u64,
+    /// Requests that failed because their keys could not be moved, since start.
+    pub key_move_failures_total: u64,
     /// Error replies of backends.
     pub backend_errors_total: u64,
     /// Bytes read from clients.
@@ -222,6 +263,62 @@ impl Handler<KillClients> for StatsActor {
     }
 }
 
+impl Handler<QuerySlow> for StatsActor {
+    type Result = ResponseFuture<Vec<SlowRequest>>;
+
+    fn handle(&mut self, question: QuerySlow, _ctx: &mut Self::Context) -> Self::Result {
+        let count = question.count.min(self.shared.settings.config.slowlog_max_len);
+        let answers = self.ask_workers(|| ListSlow { count });
+        Box::pin(async move { slow_log::joined(answers.await, count) })
+    }
+}
+
+impl Handler<QuerySlowCount> for StatsActor {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, _: QuerySlowCount, _ctx: &mut Self::Context) -> Self::Result {
+        // Each worker keeps so many, and the newest of all of them are told.
+        let count_max = self.shared.settings.config.slowlog_max_len;
+        let answers = self.ask_workers(|| CountSlow);
+        Box::pin(async move { answers.await.into_iter().sum::<usize>().min(count_max) })
+    }
+}
+
+impl Handler<ForgetSlow> for StatsActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: ForgetSlow, _ctx: &mut Self::Context) -> Self::Result {
+        let answers = self.ask_workers(|| ResetSlow);
+        Box::pin(async move {
+            answers.await;
+        })
+    }
+}
+
+impl Handler<QueryEvents> for StatsActor {
+    type Result = ResponseFuture<Events>;
+
+    fn handle(&mut self, _: QueryEvents, _ctx: &mut Self::Context) -> Self::Result {
+        let answers = self.ask_workers(|| ListEvents);
+        Box::pin(async move { Events::joined(&answers.await) })
+    }
+}
+
+impl Handler<ForgetEvents> for StatsActor {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, order: ForgetEvents, _ctx: &mut Self::Context) -> Self::Result {
+        let events: Arc<[Event]> = order.events.into();
+        let answers = self.ask_workers(|| ResetEvents { events: Arc::clone(&events) });
+        Box::pin(async move {
+            let mut forgotten: Vec<_> = answers.await.into_iter().flatten().collect();
+            forgotten.sort_unstable();
+            forgotten.dedup();
+            forgotten.len()
+        })
+    }
+}
+
 impl Handler<QueryOverview> for StatsActor {
     type Result = ResponseFuture<Overview>;
 
@@ -248,6 +345,8 @@ fn overview(shared: &Shared, answers: Vec<Vec<BackendStatus>>) -> Overview {
         requests_total: shared.sum(|counters| counters.requests_total.value()),
         requests_rejected_total: shared.sum(|counters| counters.rejected_total.value()),
         requests_failed_total: shared.sum(|counters| counters.failures_total.value()),
+        key_moves_total: shared.sum(|counters| counters.key_moves_total.value()),
+        key_move_failures_total: shared.sum(|counters| counters.key_move_failures_total.value()),
         backend_errors_total: shared.sum(|counters| counters.backend_errors_total.value()),
         client_bytes_in_total: shared.sum(|counters| counters.client_bytes_in.value()),
         client_bytes_out_total: shared.sum(|counters| counters.client_bytes_out.value()),

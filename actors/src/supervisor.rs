@@ -7,6 +7,7 @@
 //! | `ListClients`  | StatsActor    | answered from the sessions' records                      |
 //! | `CloseClients` | StatsActor    | matching sessions are closed                             |
 //! | `ListBackends` | StatsActor    | passed on to the router                                  |
+//! | `ListSlow`, `CountSlow`, `ResetSlow`, `ListEvents`, `ResetEvents` | StatsActor | from the worker's slow log |
 //! | `QueryRouter`  | wiring        | answered                                                 |
 //! | `Drain`        | wiring        | sessions take no more requests; answered when all ended  |
 //!
@@ -32,6 +33,7 @@ use crate::client_error::CloseReason;
 use crate::router::{QueryBackends, RouterActor};
 use crate::session::record::ClientRecord;
 use crate::session::{CloseSession, DrainSession, Links, SessionActor};
+use crate::slow_log::{Event, Events, SlowRequest};
 use crate::stats::{ClientFilter, StatsActor};
 use crate::worker::{ClientSlot, Shared, Worker};
 
@@ -83,6 +85,35 @@ pub(crate) struct CloseClients {
 #[derive(Message)]
 #[rtype(result = "Vec<BackendStatus>")]
 pub(crate) struct ListBackends;
+
+/// Asks for the newest slow requests, the newest first.
+#[derive(Message)]
+#[rtype(result = "Vec<SlowRequest>")]
+pub(crate) struct ListSlow {
+    pub(crate) count: usize,
+}
+
+/// Asks for the number of slow requests that are kept.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub(crate) struct CountSlow;
+
+/// Forgets the slow requests.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ResetSlow;
+
+/// Asks for the latency events.
+#[derive(Message)]
+#[rtype(result = "Events")]
+pub(crate) struct ListEvents;
+
+/// Forgets the samples of some events; answers which of them had any.
+#[derive(Message)]
+#[rtype(result = "Vec<Event>")]
+pub(crate) struct ResetEvents {
+    pub(crate) events: Arc<[Event]>,
+}
 
 /// Asks for the worker's router.
 #[derive(Message)]
@@ -221,6 +252,46 @@ impl Handler<ListBackends> for SupervisorActor {
                 None => Vec::new(),
             }
         })
+    }
+}
+
+impl Handler<ListSlow> for SupervisorActor {
+    type Result = MessageResult<ListSlow>;
+
+    fn handle(&mut self, question: ListSlow, _ctx: &mut Self::Context) -> Self::Result {
+        MessageResult(self.worker.slow_log.borrow().newest(question.count))
+    }
+}
+
+impl Handler<CountSlow> for SupervisorActor {
+    type Result = usize;
+
+    fn handle(&mut self, _: CountSlow, _ctx: &mut Self::Context) -> usize {
+        self.worker.slow_log.borrow().len()
+    }
+}
+
+impl Handler<ResetSlow> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: ResetSlow, _ctx: &mut Self::Context) {
+        self.worker.slow_log.borrow_mut().reset();
+    }
+}
+
+impl Handler<ListEvents> for SupervisorActor {
+    type Result = MessageResult<ListEvents>;
+
+    fn handle(&mut self, _: ListEvents, _ctx: &mut Self::Context) -> Self::Result {
+        MessageResult(self.worker.slow_log.borrow().events().clone())
+    }
+}
+
+impl Handler<ResetEvents> for SupervisorActor {
+    type Result = MessageResult<ResetEvents>;
+
+    fn handle(&mut self, order: ResetEvents, _ctx: &mut Self::Context) -> Self::Result {
+        MessageResult(self.worker.slow_log.borrow_mut().reset_events(&order.events))
     }
 }
 

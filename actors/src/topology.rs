@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use routing::{BackendAddr, SlotAssignment, SlotId, SlotTable};
+use routing::{BackendAddr, SlotAssignment, SlotId, SlotSource, SlotTable};
 use slog::{Logger, info, warn};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -105,7 +105,7 @@ pub struct SwitchPrimaries(pub Vec<PrimarySwitch>);
 pub struct PrimarySwitch {
     /// The group.
     pub group: u32,
-    /// Which primary is replaced, wherever a slot of the group has it.
+    /// Which primary is replaced, wherever a slot has it, or migrates from it.
     pub old: BackendAddr,
     /// By which one.
     pub new: BackendAddr,
@@ -341,12 +341,23 @@ async fn run_round(
 
 /// The slots that a switch of primaries touches, with what becomes of them.
 fn switched(table: &SlotTable, switches: &[PrimarySwitch]) -> Vec<(SlotId, SlotAssignment)> {
+    let successor = |group: u32, old: &BackendAddr| {
+        let switch = switches.iter().find(|switch| switch.group == group && switch.old == *old)?;
+        Some(switch.new.clone())
+    };
     let changed = table.assignments().filter_map(|(slot, assignment)| {
-        let old = assignment.primary.as_ref()?;
-        let mut of_slot = switches.iter().filter(|switch| switch.group == assignment.group);
-        let new = of_slot.find(|switch| switch.old == *old)?.new.clone();
-        let switched =
-            SlotAssignment { primary: Some(new), is_switched: true, ..assignment.clone() };
+        let primary = assignment.primary.as_ref();
+        let primary = primary.and_then(|primary| successor(assignment.group, primary));
+        let source = assignment.source.as_ref().and_then(|source| {
+            let addr = successor(source.group, &source.addr)?;
+            Some(SlotSource { addr, ..source.clone() })
+        });
+        if primary.is_none() && source.is_none() {
+            return None;
+        }
+        let mut switched = SlotAssignment { is_switched: true, ..assignment.clone() };
+        switched.primary = primary.or(switched.primary);
+        switched.source = source.or(switched.source);
         Some((slot, switched))
     });
     changed.collect()

@@ -9,13 +9,14 @@
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use command::CommandTable;
 use config::{Config, Secret};
 use resp::request::RequestLimits;
+use routing::BackendAddr;
 use slog::Logger;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
@@ -24,7 +25,8 @@ use tokio::time::Instant;
 
 use crate::io::ReadArena;
 use crate::latency::{Histogram, RequestClass};
-use crate::session::window::{Tag, WindowLimits};
+use crate::session::window::{Left, WindowLimits};
+use crate::slow_log::{self, BackendNames, SlowCounts, SlowLog, wrapped};
 
 /// A worker's spare output buffers.
 pub(crate) type OutPool = Vec<Vec<u8>>;
@@ -46,7 +48,7 @@ pub struct Settings {
     /// What a backend wants to hear, unless `backend_credentials` names others for its address.
     pub product_credentials: Credentials,
     /// Credentials that belong to one address.
-    pub backend_credentials: Vec<(routing::BackendAddr, Credentials)>,
+    pub backend_credentials: Vec<(BackendAddr, Credentials)>,
     /// The database in which a new session starts.
     pub database_initial: u16,
     /// The version that INFO and HELLO report: the lowest one found behind the proxy.
@@ -78,9 +80,15 @@ impl Settings {
         }
     }
 
+    /// From how many microseconds on a request is slow; `u32::MAX` when none is.
+    #[must_use]
+    pub fn slow_us(&self) -> u32 {
+        slow_log::threshold_us(self.config.slowlog_log_slower_than)
+    }
+
     /// The credentials for a backend.
     #[must_use]
-    pub fn credentials_of(&self, addr: &routing::BackendAddr) -> &Credentials {
+    pub fn credentials_of(&self, addr: &BackendAddr) -> &Credentials {
         self.backend_credentials
             .iter()
             .find_map(|(known, credentials)| (known == addr).then_some(credentials))
@@ -109,6 +117,7 @@ pub struct Shared {
     pub lifecycle: Lifecycle,
     /// The id of the next client.
     pub(crate) next_client_id: AtomicU64,
+    next_slow_id: AtomicU64,
 }
 
 /// How far the proxy has come: waiting for its slots, online, or stopping.
@@ -170,12 +179,18 @@ impl Shared {
             run_id: random_hex(),
             lifecycle: Lifecycle::default(),
             next_client_id: AtomicU64::new(1),
+            next_slow_id: AtomicU64::new(0),
         }
     }
 
     /// A sum over all workers.
     pub fn sum(&self, of: impl Fn(&WorkerCounters) -> u64) -> u64 {
         self.counters.iter().map(|counters| of(counters)).sum()
+    }
+
+    /// The id of the next slow request.
+    pub(crate) fn next_slow_id(&self) -> u64 {
+        self.next_slow_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The clients connected now.
@@ -204,12 +219,16 @@ pub(crate) struct Worker {
     pub(crate) out_pool: RefCell<OutPool>,
     /// Where the framer puts the argument positions of the request at hand.
     pub(crate) spans: RefCell<Vec<resp::request::Span>>,
+    pub(crate) backends: BackendNames,
+    pub(crate) slow_log: RefCell<SlowLog>,
     pub(crate) log: Logger,
 }
 
 impl Worker {
     pub(crate) fn new(index: usize, shared: Arc<Shared>, log: Logger) -> Self {
         let counters = shared.counters.get(index).map(Arc::clone);
+        let config = &shared.settings.config;
+        let slow_log = SlowLog::new(config.slowlog_log_slower_than, config.slowlog_max_len);
         Self {
             index,
             settings: Arc::clone(&shared.settings),
@@ -220,6 +239,8 @@ impl Worker {
             arena: RefCell::default(),
             out_pool: RefCell::default(),
             spans: RefCell::default(),
+            backends: BackendNames::default(),
+            slow_log: RefCell::new(slow_log),
             log,
             shared,
         }
@@ -377,6 +398,8 @@ pub struct WorkerCounters {
     pub commands: Vec<CommandCounters>,
     /// From the read that brought a request to the write of its reply, by [`RequestClass`].
     pub latency: [Histogram; RequestClass::ALL.len()],
+    /// Slow requests since start.
+    pub slow: SlowCounts,
 }
 
 /// What one worker knows of one command.
@@ -384,24 +407,32 @@ pub struct WorkerCounters {
 pub struct CommandCounters {
     /// Requests since start.
     pub calls: Counter,
-    /// The sum of their latencies in microseconds.
-    pub latency_us: Counter,
+    /// Their latencies; made by the first call, for most commands are never called.
+    latency: OnceLock<Box<Histogram>>,
     /// Those that were answered with an error, by whomever.
     pub errors: Counter,
 }
 
+impl CommandCounters {
+    /// The latencies of its requests; `None` when there was none.
+    #[must_use]
+    pub fn latency(&self) -> Option<&Histogram> {
+        self.latency.get().map(Box::as_ref)
+    }
+}
+
 impl WorkerCounters {
-    /// Counts a request whose reply leaves now.
-    pub(crate) fn count_left(&self, tag: Tag, is_error: bool, now_us: u64) {
+    /// Counts requests whose replies leave now.
+    pub(crate) fn count_left(&self, left: Left, now_us: u64) {
+        let (tag, count) = (left.tag, u64::from(left.count));
         // Both wrap together, so the difference is right for latencies up to 71 minutes.
-        #[expect(clippy::cast_possible_truncation, reason = "wrapping difference")]
-        let latency_us = u64::from((now_us as u32).wrapping_sub(tag.entered_us));
+        let latency_us = u64::from(wrapped(now_us).wrapping_sub(tag.entered_us));
         if let Some(histogram) = self.latency.get(tag.class as usize) {
-            histogram.record(latency_us, 1);
+            histogram.record(latency_us, count);
         }
         if let Some(command) = tag.command.and_then(|id| self.commands.get(id.index())) {
-            command.latency_us.add(latency_us);
-            command.errors.add(u64::from(is_error));
+            command.latency.get_or_init(Box::default).record(latency_us, count);
+            command.errors.add(if left.is_error { count } else { 0 });
         }
     }
 
@@ -425,6 +456,7 @@ impl WorkerCounters {
             parked_bytes: Counter::default(),
             commands: (0..commands).map(|_| CommandCounters::default()).collect(),
             latency: std::array::from_fn(|_| Histogram::default()),
+            slow: SlowCounts::default(),
         }
     }
 }

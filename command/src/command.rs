@@ -42,6 +42,7 @@ pub struct Command {
     /// Of a container: whether it has a supported sub-command.
     pub(crate) is_supported: bool,
     pub(crate) access: Access,
+    pub(crate) hides_arguments: bool,
     pub(crate) key_rule: KeyRule,
     pub(crate) key_specs: Vec<KeySpec>,
     /// The indexes of a container's sub-commands; empty for every other command.
@@ -82,6 +83,12 @@ impl Command {
     #[must_use]
     pub const fn access(&self) -> Access {
         self.access
+    }
+
+    /// Whether its arguments may be secrets, which must not be shown or kept.
+    #[must_use]
+    pub const fn hides_arguments(&self) -> bool {
+        self.hides_arguments
     }
 
     /// Whether it may change data.

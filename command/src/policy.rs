@@ -134,6 +134,40 @@ pub enum LocalCommand {
     ConfigHelp,
     /// A sub-command of `CLIENT`.
     Client(ClientCommand),
+    /// A sub-command of `SLOWLOG`.
+    SlowLog(SlowLogCommand),
+    /// A sub-command of `LATENCY`.
+    Latency(LatencyCommand),
+}
+
+/// The sub-commands of `SLOWLOG`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowLogCommand {
+    /// `SLOWLOG GET [count] [PARTS]`
+    Get,
+    /// `SLOWLOG LEN`
+    Len,
+    /// `SLOWLOG RESET`
+    Reset,
+    /// `SLOWLOG HELP`: [`crate::CommandTable::answer_help`].
+    Help,
+}
+
+/// The sub-commands of `LATENCY` that the session answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LatencyCommand {
+    /// `LATENCY LATEST`
+    Latest,
+    /// `LATENCY HISTORY event`
+    History,
+    /// `LATENCY RESET [event...]`
+    Reset,
+    /// `LATENCY HISTOGRAM [command...]`
+    Histogram,
+    /// `LATENCY DOCTOR`
+    Doctor,
+    /// `LATENCY HELP`: [`crate::CommandTable::answer_help`].
+    Help,
 }
 
 /// The sub-commands of `CLIENT` that the session answers.
@@ -176,7 +210,7 @@ pub enum Feature {
     AllSlots,
     /// SCRIPT LOAD, FUNCTION LOAD: scripts on every backend.
     ScriptManagement,
-    /// MONITOR, SLOWLOG, LATENCY.
+    /// MONITOR, LATENCY GRAPH.
     Monitoring,
     /// CLIENT TRACKING.
     ClientSideCaching,

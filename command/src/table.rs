@@ -29,6 +29,10 @@ use crate::policy::table::POLICIES;
 /// The places of the lookup table; a power of two, more than twice the number of commands.
 const PLACES: usize = 1024;
 
+/// Commands whose arguments are passwords, or settings and users that contain them.
+const WITH_SECRETS: &[&str] =
+    &["auth", "hello", "migrate", "config|set", "acl|setuser", "acl|genpass", "module|loadex"];
+
 /// Commands that only read, and still must not be sent to a replica: it may not have the script,
 /// and to touch a key means to touch the primary's.
 const PRIMARY_ONLY: [&str; 2] = ["evalsha_ro", "touch"];
@@ -226,6 +230,7 @@ fn command(id: CommandId, entry: data::Entry, policy: Policy) -> Result<Command,
         policy,
         is_supported: policy.is_supported(),
         access: if is_for_replicas { Access::Read } else { Access::Write },
+        hides_arguments: WITH_SECRETS.contains(&entry.name.as_str()),
         key_rule: KeyRule::of(&entry.name, &key_specs),
         key_specs,
         sub_commands: 0..0,

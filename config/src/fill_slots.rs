@@ -51,6 +51,9 @@ pub struct SlotForm {
     /// The group of that primary; a label.
     #[serde(default)]
     pub migrate_from_group_id: i64,
+    /// Whether the target's key counts where both servers have it.
+    #[serde(default)]
+    pub migrate_keeps_target: bool,
     /// How keys are moved: 0 sync, 1 semi-async. Says nothing while nothing is moved.
     #[serde(default)]
     pub forward_method: u8,

@@ -31,6 +31,6 @@ pub use error::{ConfigError, Origin, Problem};
 pub use fill_slots::{FillSlotsError, SlotForm};
 pub use loader::{Loaded, Loader};
 pub use secret::Secret;
-pub use settings::{ByteCount, Config, Count, FilePath, Period, Switch, Text};
+pub use settings::{ByteCount, Config, Count, FilePath, Integer, Period, Switch, Text};
 pub use show::{default_file, reference};
 pub use units::{duration_text, size_text};

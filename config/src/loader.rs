@@ -190,7 +190,7 @@ impl Loader {
                 // A period alone asks for nothing.
                 Shown::Text(text) => !matches!(key.field, Field::Period(_)) && !text.is_empty(),
                 Shown::Secret { is_set } => is_set,
-                Shown::Count(_) | Shown::Switch(_) => false,
+                Shown::Count(_) | Shown::Integer(_) | Shown::Switch(_) => false,
             })
             .filter(|key| self.origins.0.contains_key(key.name))
             .map(|key| key.name)

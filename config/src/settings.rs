@@ -18,6 +18,8 @@ use crate::secret::Secret;
 pub type Text = String;
 /// A plain number.
 pub type Count = usize;
+/// A whole number that may be below zero.
+pub type Integer = i64;
 /// A number of bytes.
 pub type ByteCount = usize;
 /// A length of time.
@@ -37,6 +39,7 @@ pub(crate) enum Field {
     Text(fn(&mut Config) -> &mut Text),
     Secret(fn(&mut Config) -> &mut Secret),
     Count(fn(&mut Config) -> &mut Count),
+    Integer(fn(&mut Config) -> &mut Integer),
     ByteCount(fn(&mut Config) -> &mut ByteCount),
     Period(fn(&mut Config) -> &mut Period),
     Switch(fn(&mut Config) -> &mut Switch),
@@ -255,6 +258,15 @@ settings! {
     backend_primary_parallel: Count = 1;
     /// As `backend_primary_parallel`, for replicas.
     backend_replica_parallel: Count = 1;
+
+    ["The slow log", Full]
+
+    /// Microseconds from the arrival of a request to its reply from which on it counts as slow: it
+    /// enters the log that SLOWLOG shows, and what took so long of it becomes an event of LATENCY.
+    /// 0: every request. -1: none, and nothing is kept for it.
+    slowlog_log_slower_than: Integer = 10_000;
+    /// Slow requests that are kept; a further one replaces the oldest. 10000 at most.
+    slowlog_max_len: Count = 128;
 
     ["Reports of its figures that the proxy sends", Full]
 

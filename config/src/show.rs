@@ -73,6 +73,7 @@ impl Config {
                 let value = match key.field.show(&mut config) {
                     Shown::Text(text) => text.into(),
                     Shown::Count(count) => count.into(),
+                    Shown::Integer(number) => number.into(),
                     Shown::Switch(switch) => switch.into(),
                     Shown::Secret { .. } => return None,
                 };
@@ -91,6 +92,7 @@ fn toml_value(shown: &Shown) -> String {
     match shown {
         Shown::Text(text) => toml::Value::from(text.as_str()).to_string(),
         Shown::Count(count) => count.to_string(),
+        Shown::Integer(number) => number.to_string(),
         Shown::Switch(switch) => switch.to_string(),
         Shown::Secret { .. } => "\"\"".to_owned(),
     }

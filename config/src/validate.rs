@@ -23,6 +23,9 @@ const REQUEST_BYTES_END: u64 = 4 << 30;
 /// The least room for requests and replies with which the proxy can work at all.
 const ROOM_BYTES_MIN: usize = 1 << 20;
 
+/// Every worker keeps as many slow requests; one takes up to some kilobytes.
+const SLOW_REQUESTS_MAX: usize = 10_000;
+
 /// A shorter period would be traffic rather than a sign of life.
 const PING_PERIOD_MIN: Duration = Duration::from_secs(1);
 
@@ -152,6 +155,12 @@ fn check_addresses(config: &Config, findings: &mut Findings) {
 fn check_process(config: &Config, findings: &mut Findings) {
     findings.require(config.workers <= WORKERS_MAX, "workers", || {
         format!("must be at most {WORKERS_MAX}")
+    });
+    findings.require(config.slowlog_log_slower_than >= -1, "slowlog_log_slower_than", || {
+        "must be at least -1, which means none".to_owned()
+    });
+    findings.require(config.slowlog_max_len <= SLOW_REQUESTS_MAX, "slowlog_max_len", || {
+        format!("must be at most {SLOW_REQUESTS_MAX}")
     });
     let delay = config.dashboard_retry_delay;
     findings.require(delay >= Duration::from_millis(1), "dashboard_retry_delay", || {

@@ -31,6 +31,8 @@ pub(crate) enum Shown {
     Text(String),
     /// A number.
     Count(usize),
+    /// A number that may be below zero.
+    Integer(i64),
     /// Yes or no.
     Switch(bool),
     /// A text that must not be shown; whether there is one.
@@ -44,6 +46,7 @@ impl Field {
             Self::Text(field) => *field(config) = text(given)?.to_owned(),
             Self::Secret(field) => *field(config) = Secret::new(text(given)?),
             Self::Count(field) => *field(config) = count(given)?,
+            Self::Integer(field) => *field(config) = integer(given)?,
             Self::ByteCount(field) => *field(config) = size(given)?,
             Self::Period(field) => *field(config) = period(given)?,
             Self::Switch(field) => *field(config) = switch(given)?,
@@ -66,6 +69,7 @@ impl Field {
             Self::Text(field) => Shown::Text(field(config).clone()),
             Self::Secret(field) => Shown::Secret { is_set: !field(config).is_empty() },
             Self::Count(field) => Shown::Count(*field(config)),
+            Self::Integer(field) => Shown::Integer(*field(config)),
             Self::ByteCount(field) => Shown::Text(size_text(*field(config))),
             Self::Period(field) => Shown::Text(duration_text(*field(config))),
             Self::Switch(field) => Shown::Switch(*field(config)),
@@ -85,7 +89,7 @@ impl Field {
         match self {
             Self::Text(_) | Self::FilePath(_) => "text",
             Self::Secret(_) => "secret",
-            Self::Count(_) => "number",
+            Self::Count(_) | Self::Integer(_) => "number",
             Self::ByteCount(_) => "bytes",
             Self::Period(_) => "time",
             Self::Switch(_) => "yes/no",
@@ -129,6 +133,19 @@ fn count(given: &Given<'_>) -> Result<usize, String> {
         Given::Number(number) => format!("takes a whole number from 0, not `{number}`"),
         Given::Word(_) | Given::Text(_) | Given::Switch(_) | Given::Other(_) => {
             given.refused("a whole number from 0 like 16")
+        }
+    })
+}
+
+fn integer(given: &Given<'_>) -> Result<i64, String> {
+    match given {
+        Given::Word(number) | Given::Number(number) => number.parse().ok(),
+        Given::Text(_) | Given::Switch(_) | Given::Other(_) => None,
+    }
+    .ok_or_else(|| match given {
+        Given::Number(number) => format!("takes a whole number, not `{number}`"),
+        Given::Word(_) | Given::Text(_) | Given::Switch(_) | Given::Other(_) => {
+            given.refused("a whole number like 10000 or -1")
         }
     })
 }

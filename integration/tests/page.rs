@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use integration::raw_client::encode;
 use integration::redis_server::RedisServer;
+use integration::wait::{DEADLINE, Deadline, wait_until};
 use integration::{Browser, KeywayProxy, RawClient};
 use serde_json::{Value, json};
 
@@ -208,6 +210,39 @@ fn the_page_shows_slots_that_a_change_holds() {
     assert_eq!(parked.read_reply(), b"$-1\r\n");
     browser.wait_for("no slot is held", &is_held.replace("return ", "return !"));
     proxy.terminate();
+}
+
+/// A request is held up by stopping its backend, until the proxy has surely seen that.
+#[test]
+fn the_page_shows_the_slowest_requests() {
+    let mut server = RedisServer::start();
+    let proxy = KeywayProxy::options().over([&server]).start();
+    let mut client = proxy.client();
+    client.command(&["SET", "slow-key", "value"]);
+    server.freeze();
+    client.send(integration::raw_client::encode(&["SET", "slow-key", "private"]));
+    let clock = Deadline::after(DEADLINE);
+    wait_until("the request is slow", DEADLINE, || {
+        if clock.elapsed() > Duration::from_millis(100) { Ok(()) } else { Err(clock.elapsed()) }
+    });
+    server.thaw();
+    client.read_replies(1);
+
+    let mut browser = Browser::start();
+    browser.open(&format!("http://{}/", proxy.admin_addr()));
+    browser.wait_for(
+        "the slow request is shown",
+        "return document.querySelector('#slow code')?.textContent === 'SET slow-key …'",
+    );
+    let row = browser.run("return document.querySelector('#slow tr').textContent");
+    let row = row.as_str().unwrap();
+    assert!(row.contains(&server.addr().to_string()), "{row}");
+    let page = browser.run("return document.body.textContent");
+    assert!(!page.as_str().unwrap().contains("private"), "values are not shown");
+    let live = proxy.admin().get("/keyway/live").json();
+    let slowest = &live["slow_requests"][0];
+    assert!(slowest["backend_us"].as_u64() >= Some(100_000), "{slowest}");
+    browser.screenshot(&pictures(), "slow.png");
 }
 
 /// The page itself is public and holds nothing; its numbers need the token.

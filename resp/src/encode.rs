@@ -55,6 +55,20 @@ pub fn array_header(out: &mut Vec<u8>, count: usize) {
     header(out, b'*', count);
 }
 
+/// Appends the header of a map, which RESP2 does not have; its `pairs` keys and values follow in
+/// turn.
+pub fn map_header(out: &mut Vec<u8>, pairs: usize) {
+    header(out, b'%', pairs);
+}
+
+/// Appends a text to be shown to people as it is, which RESP2 does not have.
+pub fn verbatim_text(out: &mut Vec<u8>, text: &str) {
+    header(out, b'=', text.len() + 4);
+    out.extend_from_slice(b"txt:");
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(CRLF);
+}
+
 /// Appends the header of a bulk string; its `len` bytes and a CRLF follow.
 pub fn bulk_header(out: &mut Vec<u8>, len: usize) {
     header(out, b'$', len);

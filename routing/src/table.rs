@@ -18,6 +18,9 @@ pub struct SlotSource {
     pub addr: BackendAddr,
     /// The id of its group. 0 when unknown.
     pub group: u32,
+    /// Where both servers have a key, the target's counts: it was seen to have none of the slot's keys
+    /// before the first one moved. Otherwise the source's counts until it has let go of it.
+    pub keeps_target: bool,
 }
 
 /// The backends of one slot.

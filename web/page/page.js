@@ -137,6 +137,7 @@ function show(live) {
   showSlots(live);
   showBackends(live, backendsBefore, seconds);
   showCommands(live, before, seconds);
+  showSlow(live.slow_requests);
   if (seconds > 0 || !last) last = live;
   redraw();
 }
@@ -358,6 +359,23 @@ function showCommands(live, before, seconds) {
       cell("", numbers.time(command.meanUs)), cell("", numbers.rate(command.errors)));
   });
   byId("commands").replaceChildren(...rows, ...(rows.length ? [] : [emptyRow(5, "No command was called yet.")]));
+}
+
+function showSlow(requests) {
+  byId("slow-summary").textContent = requests.length > 0 ? "of the last 128 that were slow" : "";
+  const rows = requests.map((request) => {
+    const text = labelled("Request", element("code", request.request));
+    text.className = "address";
+    const name = request.client_name ? ` (${request.client_name})` : "";
+    const row = element("tr",
+      labelled("Time", new Date(request.unix_s * 1000).toLocaleTimeString()), text,
+      labelled("Client", request.client + name), labelled("Backend", request.backend || "–"),
+      ...["total", "queue", "backend", "write"].map((part) =>
+        cell(part[0].toUpperCase() + part.slice(1), numbers.time(request[`${part}_us`]))));
+    row.dataset.id = request.id;
+    return row;
+  });
+  byId("slow").replaceChildren(...rows, ...(rows.length ? [] : [emptyRow(8, "No request was slow.")]));
 }
 
 async function showConfig() {

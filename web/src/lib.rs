@@ -13,6 +13,7 @@
 //! | `stats.rs`     | the forms of its numbers in Codis' terms                                 |
 //! | `view.rs`      | the proxy at one moment; `backends.rs` its backends                      |
 //! | `page.rs`      | the live page for people, `live.rs` its numbers                          |
+//! | `slow.rs`      | the slowest recent requests, for that page                               |
 //! | `metrics.rs`   | the numbers for Prometheus                                               |
 //! | `meter.rs`     | the actor that counts them                                               |
 //! | `slots.rs`     | the form of slots, both ways                                             |
@@ -44,6 +45,7 @@ mod push;
 mod reply;
 mod security;
 mod slots;
+mod slow;
 mod stats;
 mod usage;
 mod view;

@@ -8,6 +8,7 @@ use routing::{SlotAssignment, SlotId};
 use serde::Serialize;
 
 use crate::backends::Backend;
+use crate::slow::SlowLine;
 use crate::view::{Command, View};
 
 /// Answers of `/keyway/live`. Totals count from the start of the process.
@@ -44,6 +45,8 @@ pub(crate) struct Live {
     fills: usize,
     slots_held: usize,
     slots: Vec<SlotRun>,
+    /// The slowest of the newest requests in the slow log.
+    slow_requests: Vec<SlowLine>,
 }
 
 /// The bins of a histogram that are not empty: upper bound in microseconds, requests.
@@ -87,7 +90,7 @@ struct SlotRun {
 }
 
 impl Live {
-    pub(crate) fn of(view: View) -> Self {
+    pub(crate) fn of(view: View, slow_requests: Vec<SlowLine>) -> Self {
         let slots = runs(view.slots());
         let (latency, backend_latency) = (view.forwarded_latency(), view.backend_latency());
         let overview = view.overview;
@@ -121,6 +124,7 @@ impl Live {
             fills: view.fills,
             slots_held: view.held.len(),
             slots,
+            slow_requests,
         }
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext as _, Context, Handler, Message, MessageResult};
+use actors::latency::Histogram;
 use actors::worker::{Counter, Shared, WorkerCounters};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -70,7 +71,7 @@ impl CommandCounts {
         let workers = shared.counters.iter().filter_map(|worker| worker.commands.get(index));
         for command in workers {
             sum.calls += command.calls.value();
-            sum.latency_us += command.latency_us.value();
+            sum.latency_us += command.latency().map_or(0, Histogram::sum_us);
             sum.errors += command.errors.value();
         }
         sum

@@ -73,6 +73,12 @@ fn requests(text: &mut Exposition, view: &View) {
     text.single(&table::REJECTED, overview.requests_rejected_total);
     text.single(&table::FAILED, overview.requests_failed_total);
     text.single(&table::ERROR_REPLIES, overview.backend_errors_total);
+    text.single(&table::KEY_MOVES, overview.key_moves_total);
+    text.single(&table::KEY_MOVES_FAILED, overview.key_move_failures_total);
+    let mut slow = text.family(&table::SLOW_REQUESTS);
+    for (part, count) in &view.slow {
+        slow.sample(&[part], *count);
+    }
     let mut durations = text.family(&table::REQUEST_DURATION);
     for (class, latency) in &view.latency {
         durations.histogram(&[class.label()], latency);

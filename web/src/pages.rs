@@ -14,7 +14,7 @@ use crate::reply::{self, Answer, Refusal};
 use crate::security::{check_xauth, may_read, unauthorized};
 use crate::stats::{Flags, Overview, Sentinels, Stats};
 use crate::view::View;
-use crate::{ACTOR_TIMEOUT, Admin, slots as forms};
+use crate::{ACTOR_TIMEOUT, Admin, slots as forms, slow};
 
 /// The proxy's version as Codis' programs show it.
 pub(crate) const VERSION: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"));
@@ -72,7 +72,8 @@ pub(crate) async fn live(request: HttpRequest, admin: AdminData) -> Answer {
     if !may_read(&request, &admin) {
         return Ok(unauthorized());
     }
-    Ok(reply::compact_json(&Live::of(View::now(&admin).await?)))
+    let slowest = slow::slowest(&admin).await?;
+    Ok(reply::compact_json(&Live::of(View::now(&admin).await?, slowest)))
 }
 
 /// `/keyway/config`: every setting but the secrets.

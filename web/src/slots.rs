@@ -28,6 +28,8 @@ pub(crate) struct SlotReport {
     #[serde(skip_serializing_if = "is_zero")]
     migrate_from_group_id: u32,
     #[serde(skip_serializing_if = "is_zero")]
+    migrate_keeps_target: bool,
+    #[serde(skip_serializing_if = "is_zero")]
     forward_method: u8,
     #[serde(skip_serializing_if = "is_zero")]
     replica_groups: Vec<Vec<String>>,
@@ -60,6 +62,7 @@ impl SlotReport {
             backend_addr_group_id,
             migrate_from,
             migrate_from_group_id,
+            migrate_keeps_target: assignment.source.as_ref().is_some_and(|s| s.keeps_target),
             forward_method: assignment.forward_method,
             replica_groups,
         }
@@ -147,7 +150,11 @@ fn change(form: &SlotForm) -> Result<(SlotId, SlotAssignment), SlotsError> {
         return Err(SlotsError::Migration { slot: number });
     }
     let source_group = group_of(form.migrate_from_group_id)?;
-    let source = source.map(|addr| SlotSource { addr, group: source_group });
+    let source = source.map(|addr| SlotSource {
+        addr,
+        group: source_group,
+        keeps_target: form.migrate_keeps_target,
+    });
     let groups = form.replica_groups.iter();
     let replica_groups =
         groups.map(|group| group.iter().map(addr).collect()).collect::<Result<_, _>>()?;

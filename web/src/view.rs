@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use actors::latency::{RequestClass, Snapshot};
+use actors::slow_log::Event;
 use actors::stats::{Overview, QueryOverview};
 use actors::topology::{QueryFills, QuerySlots};
 use routing::{SlotAssignment, SlotId, SlotTable};
@@ -26,6 +27,8 @@ pub(crate) struct View {
     pub(crate) backends: Vec<Backend>,
     /// From the read that brought a request to the write of its reply.
     pub(crate) latency: Vec<(RequestClass, Snapshot)>,
+    /// Slow requests by the part of their time that was longest.
+    pub(crate) slow: Vec<(&'static str, u64)>,
     pub(crate) table: SlotTable,
     /// Changes of slots that are under way or wait.
     pub(crate) fills: usize,
@@ -59,6 +62,7 @@ impl View {
             commands: commands(admin),
             backends: backends::by_addr(&overview.backends, &table),
             latency: RequestClass::ALL.map(|class| (class, latency(admin, class))).into(),
+            slow: Event::PARTS.map(|part| (part.name(), slow(admin, part))).into(),
             overview,
             table,
             fills: fills.count,
@@ -100,6 +104,10 @@ fn latency(admin: &Admin, class: RequestClass) -> Snapshot {
     };
     let snapshots: Vec<_> = workers.filter_map(|counters| of_class(counters)).collect();
     sum(snapshots.iter())
+}
+
+fn slow(admin: &Admin, part: Event) -> u64 {
+    admin.shared.sum(|counters| counters.slow.longest_in(part))
 }
 
 fn commands(admin: &Admin) -> Vec<Command> {

@@ -68,4 +68,33 @@ What the proxy does with each command:
 
 A command that is not listed is unknown to the proxy and never forwarded.
 
+## SLOWLOG and LATENCY
+
+They tell of the requests of this proxy, whichever server served them; the servers have logs of their own. A request is
+slow when it took `slowlog_log_slower_than` microseconds or longer, from the read that brought it until its reply was
+written. Its time has three parts:
+
+| part | from | until | what can make it long |
+|---|---|---|---|
+| queue | the read that brought the request | it was written to the backend | a locked slot, a connection that is being made or is full, a backend that takes nothing |
+| backend | then | its reply was read | the server, the network |
+| write | then | the reply was written to the client's socket | replies of earlier requests of the same pipeline, the proxy itself |
+
+* `SLOWLOG GET [count]` answers as a Redis server does: id, unix time, microseconds, arguments (32 of them at most, 128
+  bytes each), address and name of the client.
+* `SLOWLOG GET [count] PARTS` adds four elements to each entry: the backend, and the microseconds of queue, backend and
+  write. They have to be asked for because there are client libraries that break on an entry of more than six elements.
+* Of a request that was split over backends, the part that was answered last is shown. A request without a backend (PING, a
+  slot that stayed locked) has an empty one, and its time is in the queue and in the write.
+* Of commands with secrets (AUTH, HELLO, MIGRATE, CONFIG SET and others) only the name is kept, never an argument. Requests
+  that are refused for what they are, such as unknown commands, are not kept at all, nor are those whose client has left
+  before their reply.
+* Ids are unique and grow over all workers. `slowlog_max_len` entries are kept. `CONFIG GET slowlog*` tells both settings;
+  they are changed in the file.
+* `LATENCY LATEST`, `HISTORY` and `RESET` know the events `command` (whole requests), `queue`, `backend` and `write`: one
+  sample for each second in which that was at least the threshold and a millisecond. `LATENCY DOCTOR` says where to look.
+* `LATENCY HISTOGRAM [command...]` tells how long all calls of each command took, slow or not, with four bins per doubling.
+
+## All commands
+
 ";

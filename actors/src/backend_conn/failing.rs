@@ -7,6 +7,7 @@ use super::waiting::Waiter;
 use super::{BackendConnActor, ConnStatus, ForwardBatch, ForwardRequest, ReplyTo, Role, Run};
 use crate::client_error::RequestFailure;
 use crate::router::RetryBatch;
+use crate::slow_log::Stamps;
 
 impl BackendConnActor {
     /// Answers what was written, at least in part, to a connection that is gone.
@@ -22,7 +23,8 @@ impl BackendConnActor {
     /// Answers all that was not written, and all that waits: the backend is down.
     pub(super) fn fail_everything(&mut self) {
         self.out.clear();
-        for run in self.in_flight.fail_all() {
+        for mut run in self.in_flight.fail_all() {
+            run.written_us = self.worker.clock.now_us();
             self.fail_run(run, RequestFailure::BackendDown, false);
         }
         while let Some(waiter) = self.waiting.pop() {
@@ -45,14 +47,15 @@ impl BackendConnActor {
         let Some(reply_to) = run.reply_to.clone() else {
             return;
         };
+        let stamps = self.stamps_of(&run);
         let mut requests = run.unanswered().to_vec();
         let Some((data, parts)) = run.source else {
-            self.fail(&reply_to, &requests, failure);
+            self.fail(&reply_to, &requests, failure, stamps);
             return;
         };
         if is_front_begun && !requests.is_empty() {
             let begun = requests.remove(0);
-            self.fail(&reply_to, &[begun], failure);
+            self.fail(&reply_to, &[begun], failure, stamps);
         }
         self.retry(ForwardBatch { reply_to, data, parts, requests });
     }
@@ -62,7 +65,9 @@ impl BackendConnActor {
         if self.status.target.role == Role::Replica && batch.may_move() {
             self.retry(batch);
         } else {
-            self.fail(&batch.reply_to, &batch.requests, failure);
+            let unsent = Stamps::unsent(self.worker.clock.now_us());
+            let stamps = Stamps { backend: Some(self.id), ..unsent };
+            self.fail(&batch.reply_to, &batch.requests, failure, stamps);
         }
     }
 
@@ -79,12 +84,13 @@ impl BackendConnActor {
         reply_to: &ReplyTo,
         requests: &[ForwardRequest],
         failure: RequestFailure,
+        stamps: Stamps,
     ) {
         ConnStatus::count(&self.status.failures_total, requests.len());
         if let ReplyTo::Session(_) = reply_to {
             self.worker.counters.failures_total.add(requests.len() as u64);
         }
         let failed = requests.iter().map(|request| (request.ticket, request.part, failure));
-        reply_to.fail(failed.collect());
+        reply_to.fail(failed.collect(), stamps);
     }
 }

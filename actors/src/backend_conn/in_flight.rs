@@ -40,13 +40,16 @@ pub(super) struct Run<S> {
     answered: usize,
     /// When they came, in microseconds of the worker's clock.
     pub(super) entered_us: u64,
+    /// When they were written. In the turn in which they came, unless that was not possible.
+    pub(super) written_us: u64,
     /// The bytes that `requests` point into, kept only where a request may be sent elsewhere.
     pub(super) source: Option<(Bytes, Bytes)>,
 }
 
 impl<S> Run<S> {
     pub(super) fn new(reply_to: Option<S>, requests: Vec<ForwardRequest>, entered_us: u64) -> Self {
-        Self { reply_to, requests, answered: 0, entered_us, source: None }
+        let written_us = entered_us;
+        Self { reply_to, requests, answered: 0, entered_us, written_us, source: None }
     }
 
     /// The requests without a reply.
@@ -107,6 +110,22 @@ impl<S> InFlight<S> {
         self.drop_fallen();
     }
 
+    /// Something was written of the last `unwritten` bytes of all requests: their runs, as far as
+    /// they are not still waiting, were written now. Those that wait are told again.
+    pub(super) fn stamp_written(&mut self, mut unwritten: usize, now_us: u64) {
+        for entry in self.entries.iter_mut().rev() {
+            let Entry::Run(run) = entry else {
+                continue;
+            };
+            if unwritten == 0 {
+                return;
+            }
+            let bytes = run.unanswered().iter().map(|request| request.len as usize).sum::<usize>();
+            unwritten = unwritten.saturating_sub(bytes);
+            run.written_us = now_us;
+        }
+    }
+
     /// The run and the request that own the next reply.
     pub(super) fn front(&self) -> Option<(&Run<S>, &ForwardRequest)> {
         let run = self.front_run()?;
@@ -114,6 +133,7 @@ impl<S> InFlight<S> {
     }
 
     /// The front request has its whole reply. Returns its run when that was the last of it.
+    #[inline]
     pub(super) fn answer_front(&mut self) -> Option<Run<S>> {
         let Some(Entry::Run(run)) = self.entries.front_mut() else {
             return None;
@@ -164,6 +184,7 @@ impl<S> InFlight<S> {
                     requests: kept,
                     answered: 0,
                     entered_us: run.entered_us,
+                    written_us: run.written_us,
                     source: run.source.clone(),
                 }));
             }

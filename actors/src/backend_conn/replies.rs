@@ -21,6 +21,7 @@ use tokio_util::io::poll_read_buf;
 use super::{BackendConnActor, ConnState, ConnStatus, ForwardBatch, Loss, ReplyTo, Role, Run};
 use crate::session::window::Piece;
 use crate::session::{ReplyBatch, ReplySpan};
+use crate::slow_log::{Stamps, wrapped};
 
 /// Replies at least this large are handed over in pieces.
 const STREAM_BYTES_MIN: usize = 16 * 1024;
@@ -192,7 +193,17 @@ impl BackendConnActor {
         if let (Some(reply_to), false) = (&run.reply_to, replies.is_empty()) {
             let latency_us = self.worker.clock.now_us().saturating_sub(run.entered_us);
             self.status.latency.record(latency_us, replies.len() as u64);
-            reply_to.reply(ReplyBatch { data: data.slice(start..end), replies });
+            let stamps = self.stamps_of(run);
+            reply_to.reply(ReplyBatch { data: data.slice(start..end), replies, stamps });
+        }
+    }
+
+    /// When the requests of a run were written; what becomes of them is known now.
+    pub(super) fn stamps_of(&self, run: &Run<ReplyTo>) -> Stamps {
+        Stamps {
+            written_us: wrapped(run.written_us),
+            read_us: wrapped(self.worker.clock.now_us()),
+            backend: Some(self.id),
         }
     }
 

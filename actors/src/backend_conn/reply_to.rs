@@ -8,6 +8,7 @@ use crate::client_error::RequestFailure;
 use crate::migrator::MigratorActor;
 use crate::session::window::Ticket;
 use crate::session::{RepliesFailed, ReplyBatch, SessionActor};
+use crate::slow_log::Stamps;
 
 /// Who sent some requests and gets their replies.
 #[derive(Clone)]
@@ -30,8 +31,8 @@ impl ReplyTo {
 
     /// Says that requests, or parts of them, get no reply.
     #[expect(clippy::disallowed_methods, reason = "BOUND: each failure answers an entered request")]
-    pub(crate) fn fail(&self, failed: Vec<(Ticket, u16, RequestFailure)>) {
-        let batch = RepliesFailed { failed, text: None };
+    pub(crate) fn fail(&self, failed: Vec<(Ticket, u16, RequestFailure)>, stamps: Stamps) {
+        let batch = RepliesFailed { failed, text: None, stamps };
         match self {
             Self::Session(session) => session.do_send(batch),
             Self::Migrator(migrator) => migrator.do_send(batch),

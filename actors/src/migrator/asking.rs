@@ -16,6 +16,7 @@ use super::{
 use crate::backend_conn::{ForwardBatch, ForwardRequest, ReplyTo};
 use crate::client_error::RequestFailure;
 use crate::session::window::Ticket;
+use crate::slow_log::Stamps;
 
 /// A question that a source has not answered.
 pub(super) enum Ask {
@@ -23,6 +24,8 @@ pub(super) enum Ask {
     Abilities(BackendAddr),
     /// To let go of keys.
     Move { lane: LaneId, keys: Vec<Key>, asked_ms: u64 },
+    /// To delete a key that the target has.
+    Drop { lane: LaneId, key: Key },
     /// To run a request.
     Exec(EntryId),
 }
@@ -189,14 +192,21 @@ impl MigratorActor {
     }
 
     /// A source has answered.
-    pub(super) fn take_answer(&mut self, ask: u32, answer: &Bytes, ctx: &mut Context<Self>) {
+    pub(super) fn take_answer(
+        &mut self,
+        ask: u32,
+        answer: &Bytes,
+        stamps: Stamps,
+        ctx: &mut Context<Self>,
+    ) {
         match self.asks.remove(&ask) {
             Some(Ask::Abilities(source)) => self.take_abilities(&source, answer),
             Some(Ask::Move { lane, keys, asked_ms }) => {
                 let read = MoveAnswer::read(lane.method, answer);
                 self.take_move(&lane, keys, asked_ms, read);
             }
-            Some(Ask::Exec(id)) => self.take_exec(id, answer, ctx),
+            Some(Ask::Drop { lane, key }) => self.take_drop(lane, key, answer),
+            Some(Ask::Exec(id)) => self.take_exec(id, answer, stamps, ctx),
             None => {}
         }
     }
@@ -214,10 +224,13 @@ impl MigratorActor {
             }
             Some(Ask::Move { lane, keys, .. }) => {
                 self.forget_abilities(&lane.migration.source);
-                if let Some(own) = self.lanes.get_mut(&lane) {
-                    own.answered();
-                }
+                self.answered(&lane);
                 self.fail_keys(&keys, RequestFailure::MoveFailed, None);
+                self.stir(lane);
+            }
+            Some(Ask::Drop { lane, key }) => {
+                self.answered(&lane);
+                self.fail_keys(&[key], RequestFailure::MoveFailed, None);
                 self.stir(lane);
             }
             Some(Ask::Exec(id)) => self.fail_exec(id, failure, None),
@@ -253,10 +266,10 @@ impl MigratorActor {
         lane.answered();
         match answer {
             MoveAnswer::LetGo => self.let_go_of(&keys),
-            MoveAnswer::TargetHasIt if keys.len() == 1 => self.let_go_of(&keys),
             MoveAnswer::TargetHasIt | MoveAnswer::Failed(_) if keys.len() > 1 => {
                 lane.want_alone(keys);
             }
+            MoveAnswer::TargetHasIt => keys.into_iter().for_each(|key| self.drop_key(lane_id, key)),
             MoveAnswer::Unreachable(text) => {
                 let mut failed = lane.pause(now_ms, now_ms.saturating_sub(asked_ms), &text);
                 failed.extend(keys);
@@ -276,9 +289,38 @@ impl MigratorActor {
                 let text = self.refusal(method, &text);
                 self.fail_keys(&keys, RequestFailure::MoveFailed, Some(&text));
             }
-            MoveAnswer::TargetHasIt => {}
         }
         self.stir(lane_id.clone());
+    }
+
+    /// Has a source delete a key of which the target's counts. Until it has, the key could be moved
+    /// again when a client has deleted it at the target.
+    fn drop_key(&mut self, lane_id: &LaneId, key: Key) {
+        if let Some(lane) = self.lanes.get_mut(lane_id) {
+            lane.asked();
+        }
+        let mut question = Vec::new();
+        resp::encode::request(&mut question, &[b"UNLINK", &key.1]);
+        let (migration, database) = (Arc::clone(&lane_id.migration), lane_id.database);
+        self.ask(&migration, database, question, Ask::Drop { lane: lane_id.clone(), key });
+    }
+
+    fn take_drop(&mut self, lane: LaneId, key: Key, answer: &Bytes) {
+        self.answered(&lane);
+        if answer.first() == Some(&b':') {
+            self.let_go_of(&[key]);
+        } else {
+            let text = wire::error_text(answer);
+            let text = self.refusal(lane.method, &text);
+            self.fail_keys(&[key], RequestFailure::MoveFailed, Some(&text));
+        }
+        self.stir(lane);
+    }
+
+    fn answered(&mut self, lane: &LaneId) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.answered();
+        }
     }
 
     /// The source does not have these keys, and nobody gives it any of them as long as their slots

@@ -24,6 +24,7 @@ use crate::backend_conn::ReplyTo;
 use crate::client_error::RequestFailure;
 use crate::session::window::Piece;
 use crate::session::{ReplyBatch, ReplySpan};
+use crate::slow_log::Stamps;
 
 /// So often a key that is under way is asked for again at once.
 const TRIES_AT_ONCE: u32 = 5;
@@ -55,7 +56,13 @@ impl MigratorActor {
         self.ask(&migration, database, question, Ask::Exec(id));
     }
 
-    pub(super) fn take_exec(&mut self, id: EntryId, answer: &Bytes, ctx: &mut Context<Self>) {
+    pub(super) fn take_exec(
+        &mut self,
+        id: EntryId,
+        answer: &Bytes,
+        stamps: Stamps,
+        ctx: &mut Context<Self>,
+    ) {
         if let Some(waiting) = self.queues.payload_mut(id) {
             waiting.is_asked = false;
         }
@@ -76,7 +83,8 @@ impl MigratorActor {
                         piece: Piece::Whole,
                         len: u32::try_from(range.len()).unwrap_or(u32::MAX),
                     };
-                    let batch = ReplyBatch { data: answer.slice(range), replies: vec![reply] };
+                    let (data, replies) = (answer.slice(range), vec![reply]);
+                    let batch = ReplyBatch { data, replies, stamps };
                     ReplyTo::Session(waiting.session).reply(batch);
                     self.go_on(keys);
                 }

@@ -41,6 +41,9 @@ const HELD: u16 = u16::MAX - 1;
 /// Set in the entry of a slot that migrates; there are fewer routes than that.
 const MIGRATING: u16 = 1 << 12;
 
+/// The primary of a slot, its replica groups, and where it migrates from.
+type Backends<'t> = (&'t BackendAddr, &'t [Vec<BackendAddr>], Option<Migration>);
+
 /// What the configuration says of routes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RoutePolicy {
@@ -80,7 +83,7 @@ impl Routes {
         policy: RoutePolicy,
         mut index_of: impl FnMut(&BackendAddr, Role) -> BackendIndex,
     ) -> Self {
-        let mut seen: Vec<(&BackendAddr, &[Vec<BackendAddr>], Option<Migration>)> = Vec::new();
+        let mut seen: Vec<Backends<'_>> = Vec::new();
         let mut routes = Vec::new();
         let mut by_slot = vec![OFFLINE; SLOTS].into_boxed_slice();
         for ((_, assignment), entry) in table.assignments().zip(by_slot.iter_mut()) {
@@ -181,7 +184,7 @@ impl Routes {
 
 impl Route {
     fn compile(
-        (primary, groups, migration): &(&BackendAddr, &[Vec<BackendAddr>], Option<Migration>),
+        (primary, groups, migration): &Backends<'_>,
         index_of: &mut impl FnMut(&BackendAddr, Role) -> BackendIndex,
     ) -> Self {
         let mut reader = |addr: &BackendAddr| {

@@ -109,10 +109,14 @@ pub(super) fn choose(descriptions: impl IntoIterator<Item = Description>) -> Pri
 /// The primaries in the table that are not those of the sentinels, each once.
 pub(super) fn switches(table: &SlotTable, primaries: &Primaries) -> Vec<PrimarySwitch> {
     let mut seen = HashSet::new();
-    let wrong = table.assignments().filter_map(|(_, assignment)| {
-        let (old, new) = (assignment.primary.as_ref()?, primaries.get(&assignment.group)?);
-        let switch =
-            || PrimarySwitch { group: assignment.group, old: old.clone(), new: new.clone() };
+    let named = table.assignments().flat_map(|(_, assignment)| {
+        let primary = assignment.primary.as_ref().map(|primary| (assignment.group, primary));
+        let source = assignment.source.as_ref().map(|source| (source.group, &source.addr));
+        primary.into_iter().chain(source)
+    });
+    let wrong = named.filter_map(|(group, old)| {
+        let new = primaries.get(&group)?;
+        let switch = || PrimarySwitch { group, old: old.clone(), new: new.clone() };
         (old != new).then(switch)
     });
     wrong.filter(|switch| seen.insert(switch.clone())).collect()

@@ -63,6 +63,8 @@ fn config_parameters(shared: &Shared) -> Vec<(&'static str, String)> {
         ("port", shared.listen.port().to_string()),
         ("proto-max-bulk-len", config.session_bulk_bytes_max.to_string()),
         ("save", String::new()),
+        ("slowlog-log-slower-than", config.slowlog_log_slower_than.to_string()),
+        ("slowlog-max-len", config.slowlog_max_len.to_string()),
         ("tcp-keepalive", config.session_keepalive_period.as_secs().to_string()),
         ("timeout", config.session_recv_timeout.as_secs().to_string()),
     ]

@@ -2,13 +2,16 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use command::{Args, ClientCommand, Command, LocalCommand, Protocol};
+use command::{
+    Args, ClientCommand, Command, LatencyCommand, LocalCommand, Protocol, SlowLogCommand,
+};
 use config::Compat;
 use resp::encode;
 
 use super::{Phase, ReplyMode, SessionActor, access};
 use crate::client_error::{CloseReason, text};
 use crate::session::window::Ticket;
+use crate::slow_log::Stamps;
 
 impl SessionActor {
     /// Answers a local command. Its arity is already checked.
@@ -64,7 +67,10 @@ impl SessionActor {
                     commands.answer_command(args, Protocol::Resp2, out);
                 });
             }
-            LocalCommand::ConfigHelp | LocalCommand::Client(ClientCommand::Help) => {
+            LocalCommand::ConfigHelp
+            | LocalCommand::Client(ClientCommand::Help)
+            | LocalCommand::SlowLog(SlowLogCommand::Help)
+            | LocalCommand::Latency(LatencyCommand::Help) => {
                 let commands = std::sync::Arc::clone(&self.worker.commands);
                 self.settle_with(ticket, |out| {
                     if let Some(command) = command {
@@ -73,10 +79,13 @@ impl SessionActor {
                 });
             }
             LocalCommand::Client(client) => self.client(client, ticket, args),
+            LocalCommand::SlowLog(slow_log) => self.slow_log(slow_log, ticket, args),
+            LocalCommand::Latency(latency) => self.latency(latency, ticket, args),
         }
     }
 
     pub(super) fn settle_with(&mut self, ticket: Ticket, encode: impl FnOnce(&mut Vec<u8>)) {
+        self.window.stamp(Stamps::unsent(self.worker.clock.now_us()));
         self.window.settle_local(ticket, &mut self.out, encode);
     }
 

@@ -12,6 +12,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::{Phase, SessionActor};
 use crate::client_error::CloseReason;
+use crate::slow_log::{self, Parts, Slow, wrapped};
 
 /// Reads of one turn; then other clients of the worker get theirs.
 const READS_PER_TURN: usize = 4;
@@ -86,9 +87,28 @@ impl SessionActor {
         // What the proxy itself took since the read that brought the reply counts too.
         self.worker.clock.refresh();
         let now_us = self.worker.clock.now_us();
-        for (tag, is_error) in self.window.take_left() {
-            self.worker.counters.count_left(tag, is_error, now_us);
+        for left in self.window.take_left() {
+            self.worker.counters.count_left(left, now_us);
         }
+        if self.window.has_slow() {
+            self.log_slow(wrapped(now_us));
+        }
+    }
+
+    /// Writes the slow log, for requests whose replies are in the output now.
+    #[cold]
+    fn log_slow(&mut self, now_us: u32) {
+        let (worker, record) = (&self.worker, &self.record);
+        let client_name = record.name.borrow();
+        let mut log = worker.slow_log.borrow_mut();
+        let unix_s = slow_log::unix_s();
+        self.window.take_slow(|left, kept| {
+            let parts = Parts::of(left.tag.entered_us, left.stamps, now_us);
+            worker.counters.slow.count(parts);
+            let backend = left.stamps.backend.and_then(|id| worker.backends.addr_of(id));
+            let slow = Slow { parts, kept, peer: record.peer, client_name: &client_name, backend };
+            log.add(worker.shared.next_slow_id(), unix_s, &slow);
+        });
     }
 
     fn flush(&mut self, cx: &mut TaskContext<'_>) -> Result<(), CloseReason> {

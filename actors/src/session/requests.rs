@@ -4,6 +4,7 @@
 //! of memory, so SELECT and inline requests end it.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +20,8 @@ use crate::client_error::{CloseReason, text};
 use crate::latency::RequestClass;
 use crate::router::{RouteBatch, RouteRequest};
 use crate::session::window::{Tag, Ticket};
+use crate::slow_log::argv::is_kept_whole;
+use crate::slow_log::wrapped;
 
 /// The scratch of argument positions is given back above this many.
 const SPANS_KEPT_MAX: usize = 4096;
@@ -27,11 +30,13 @@ const SPANS_KEPT_MAX: usize = 4096;
 pub(super) struct Batch {
     data: Bytes,
     requests: Vec<RouteRequest>,
+    /// Frames in `data` that were promised to the slow log and are not yet copied.
+    promised: Range<usize>,
 }
 
 impl Batch {
     fn new(data: &Bytes) -> Self {
-        Self { data: data.clone(), requests: Vec::new() }
+        Self { data: data.clone(), requests: Vec::new(), promised: 0..0 }
     }
 }
 
@@ -124,6 +129,7 @@ impl SessionActor {
         }
         // The limits of the framer keep offsets and lengths within u32.
         let offset = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
+        let position = start;
         let (start, len) = (offset(start), offset(frame.len()));
         let is_muted = self.is_muted();
         self.waits_for_replies = false;
@@ -133,6 +139,7 @@ impl SessionActor {
             self.settle_error(ticket, text::NO_AUTH);
             return;
         }
+        self.keep(&planned, (frame, position), &args, batch);
         match planned.plan {
             Plan::Forward { slot, access } => {
                 batch.requests.push(RouteRequest {
@@ -171,6 +178,45 @@ impl SessionActor {
         }
     }
 
+    /// Keeps what the slow log would need of the request that entered last, which begins at
+    /// `start` of the batch's data.
+    #[inline]
+    fn keep(
+        &mut self,
+        planned: &Planned<'_>,
+        (frame, start): (&[u8], usize),
+        args: &Args<'_>,
+        batch: &mut Batch,
+    ) {
+        let Some(command) = planned.command else {
+            return;
+        };
+        // One that is refused gets an error at once. It may be anything, a password in the wrong
+        // place among it.
+        match planned.plan {
+            Plan::Forward { .. } | Plan::FanOut(_) if is_kept_whole(frame, command) => {
+                self.window.promise_frame(frame);
+                if batch.promised.end != start {
+                    self.keep_promised(batch);
+                    batch.promised.start = start;
+                }
+                batch.promised.end = start + frame.len();
+            }
+            Plan::Forward { .. } | Plan::FanOut(_) | Plan::Local(_) | Plan::NamedBackend => {
+                self.keep_promised(batch);
+                self.window.keep(frame, args, command);
+            }
+            Plan::Reject(_) => {}
+        }
+    }
+
+    fn keep_promised(&mut self, batch: &mut Batch) {
+        let promised = std::mem::replace(&mut batch.promised, 0..0);
+        if !promised.is_empty() {
+            self.window.keep_frames(batch.data.get(promised).unwrap_or_default());
+        }
+    }
+
     /// What the statistics will say of a request.
     fn tag(&self, planned: &Planned<'_>) -> Tag {
         let class = match &planned.plan {
@@ -179,9 +225,7 @@ impl SessionActor {
             Plan::FanOut(_) => RequestClass::FanOut,
             Plan::Local(_) | Plan::Reject(_) => RequestClass::Local,
         };
-        // Latencies are differences, so it does not matter that the clock wraps here.
-        #[expect(clippy::cast_possible_truncation, reason = "wrapping clock")]
-        let entered_us = self.worker.clock.now_us() as u32;
+        let entered_us = wrapped(self.worker.clock.now_us());
         Tag { command: planned.command.map(Command::id), class, entered_us }
     }
 
@@ -203,6 +247,7 @@ impl SessionActor {
         reason = "BOUND: every request holds credit of the window"
     )]
     fn route(&mut self, batch: &mut Batch) {
+        self.keep_promised(batch);
         let Some(me) = self.me.as_ref().filter(|_| !batch.requests.is_empty()) else {
             return;
         };

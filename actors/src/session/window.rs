@@ -12,6 +12,8 @@
 //! A large reply comes in pieces: at the head of the window they go out at once, behind it they
 //! wait as shared segments. The reply of a fanned-out request is merged from its parts' replies.
 //!
+//! Of each request what the slow log would need is kept until it leaves (`slow.rs`).
+//!
 //! Pure: no socket, no clock. The session is the only user.
 //!
 //! Bounds: the session enters requests only while [`ReplyWindow::has_room`]; what waits behind the
@@ -22,31 +24,23 @@
 //! nothing but the rest of that reply follows it.
 
 mod pieces;
+mod slow;
+mod ticket;
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use bytes::Bytes;
 use command::{CommandId, Merge};
+use smallvec::SmallVec;
 
 use crate::io::{OutBuffer, detached};
 use crate::latency::RequestClass;
+use crate::slow_log::Stamps;
 use pieces::{Merging, Segments};
-
-/// The place of a request in its session, as a wrapping sequence number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ticket(u32);
-
-impl Ticket {
-    /// A ticket of those that do not belong to a session.
-    pub(crate) fn from_number(number: u32) -> Self {
-        Self(number)
-    }
-
-    pub(crate) fn number(self) -> u32 {
-        self.0
-    }
-}
+use slow::Kept;
+pub(crate) use slow::Left;
+pub use ticket::Ticket;
 
 /// Which part of a reply a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +94,8 @@ struct Entry {
     request_bytes: u32,
     /// The client asked for no reply (CLIENT REPLY OFF or SKIP).
     is_muted: bool,
+    /// Bytes in `kept`; 0 when the slow log is not to show the request.
+    kept_bytes: u16,
     tag: Tag,
     state: EntryState,
 }
@@ -109,7 +105,7 @@ enum EntryState {
     /// No reply yet.
     Waiting,
     /// A whole reply, in `held`.
-    Held { start: u32, len: u32 },
+    Held { start: u32, len: u32, stamps: Stamps },
     /// Pieces of a reply that is not at the head, or whole when `is_whole`.
     Segments(Box<Segments>),
     /// At the head, some of the reply has left (S-4).
@@ -132,8 +128,12 @@ pub(crate) struct ReplyWindow {
     held_live: usize,
     /// Bytes in `Segments` and `Merging` entries.
     segment_bytes: usize,
-    /// Requests that have left and were not yet counted, and whether their reply was an error.
-    left: Vec<(Tag, bool)>,
+    /// Requests that have left and were not yet counted. Mostly alike, hence one without a buffer.
+    left: SmallVec<[Left; 1]>,
+    /// Those of what settles now.
+    stamps: Stamps,
+    /// What the slow log would need of the entries.
+    kept: Kept,
 }
 
 impl ReplyWindow {
@@ -148,7 +148,9 @@ impl ReplyWindow {
             held: Vec::new(),
             held_live: 0,
             segment_bytes: 0,
-            left: Vec::new(),
+            left: SmallVec::new(),
+            stamps: Stamps::default(),
+            kept: Kept::default(),
         }
     }
 
@@ -190,8 +192,9 @@ impl ReplyWindow {
         #[expect(clippy::cast_possible_truncation, reason = "wrapping sequence number")]
         let ticket = self.head.wrapping_add(self.entries.len() as u32);
         self.request_bytes += request_bytes as usize;
-        self.entries.push_back(Entry { request_bytes, is_muted, tag, state: EntryState::Waiting });
-        Ticket(ticket)
+        let state = EntryState::Waiting;
+        self.entries.push_back(Entry { request_bytes, is_muted, kept_bytes: 0, tag, state });
+        Ticket::from_number(ticket)
     }
 
     /// Settles a request with a reply made here.
@@ -201,7 +204,7 @@ impl ReplyWindow {
         out: &mut OutBuffer,
         encode: impl FnOnce(&mut Vec<u8>),
     ) {
-        let is_head = ticket.0 == self.head;
+        let is_head = ticket.number() == self.head;
         let Some(entry) = self.entry(ticket) else {
             return;
         };
@@ -212,7 +215,7 @@ impl ReplyWindow {
                 encode(tail);
             }
             let is_error = tail.get(start) == Some(&b'-');
-            self.pop_head(is_error);
+            self.pop_head(is_error, self.stamps);
             self.release(out);
             return;
         }
@@ -263,7 +266,13 @@ impl ReplyWindow {
     /// Says that the reply of a request will be merged from the replies of its parts.
     pub(crate) fn plan_merge(&mut self, ticket: Ticket, merge: Merge) {
         if let Some(entry) = self.entry(ticket) {
-            let merging = Merging { merge, begun: Vec::new(), len: 0, is_whole: false };
+            let merging = Merging {
+                merge,
+                begun: Vec::new(),
+                len: 0,
+                is_whole: false,
+                stamps: Stamps::default(),
+            };
             entry.state = EntryState::Merging(Box::new(merging));
         }
     }
@@ -279,8 +288,8 @@ impl ReplyWindow {
         range: Range<usize>,
         out: &mut OutBuffer,
     ) {
-        let is_head = ticket.0 == self.head;
-        let len = range.len();
+        let is_head = ticket.number() == self.head;
+        let (len, stamps) = (range.len(), self.stamps);
         let Some(entry) = self.entry(ticket) else {
             return;
         };
@@ -293,11 +302,12 @@ impl ReplyWindow {
                 if piece == Piece::More {
                     entry.state = EntryState::Leaving;
                 } else {
-                    self.pop_head(is_error);
+                    self.pop_head(is_error, stamps);
                     self.release(out);
                 }
             }
             EntryState::Merging(merging) => {
+                merging.stamps = stamps;
                 merging.settle(part, piece, detached(data, range));
                 let is_done = merging.is_whole;
                 self.segment_bytes += len;
@@ -312,12 +322,12 @@ impl ReplyWindow {
             }
             EntryState::Waiting => {
                 let mut segments = Segments::default();
-                segments.add(piece, detached(data, range));
+                segments.add(piece, detached(data, range), stamps);
                 entry.state = EntryState::Segments(Box::new(segments));
                 self.segment_bytes += len;
             }
             EntryState::Segments(segments) => {
-                segments.add(piece, detached(data, range));
+                segments.add(piece, detached(data, range), stamps);
                 self.segment_bytes += len;
             }
             // S-2: a second reply for a settled request; the first one stands.
@@ -342,8 +352,8 @@ impl ReplyWindow {
         !self.left.is_empty()
     }
 
-    /// The requests that have left since the last call, and whether their reply was an error.
-    pub(crate) fn take_left(&mut self) -> impl Iterator<Item = (Tag, bool)> {
+    /// The requests that have left since the last call.
+    pub(crate) fn take_left(&mut self) -> impl Iterator<Item = Left> {
         self.left.drain(..)
     }
 
@@ -351,9 +361,10 @@ impl ReplyWindow {
     pub(crate) fn shrink(&mut self) {
         if self.entries.is_empty() && self.entries.capacity() > 0 {
             self.entries = VecDeque::new();
-            self.left = Vec::new();
+            self.left = SmallVec::new();
             self.held = Vec::new();
             self.held_live = 0;
+            self.kept.shrink();
         }
     }
 
@@ -364,7 +375,7 @@ impl ReplyWindow {
     }
 
     fn entry(&mut self, ticket: Ticket) -> Option<&mut Entry> {
-        let entry = self.entries.get_mut(ticket.0.wrapping_sub(self.head) as usize);
+        let entry = self.entries.get_mut(ticket.number().wrapping_sub(self.head) as usize);
         debug_assert!(entry.is_some(), "S-2: a reply for a request that is not in the window");
         entry
     }
@@ -377,15 +388,22 @@ impl ReplyWindow {
             return;
         };
         self.held_live += len as usize;
+        let stamps = self.stamps;
         if let Some(entry) = self.entry(ticket) {
-            entry.state = EntryState::Held { start, len };
+            entry.state = EntryState::Held { start, len, stamps };
         }
         self.tidy_held();
     }
 
-    fn pop_head(&mut self, is_error: bool) {
+    #[inline]
+    fn pop_head(&mut self, is_error: bool, stamps: Stamps) {
         if let Some(entry) = self.entries.pop_front() {
-            self.left.push((entry.tag, is_error));
+            let tag = entry.tag;
+            match self.left.last_mut() {
+                Some(left) if left.tag == tag && left.is_error == is_error => left.count += 1,
+                _ => self.left.push(Left { tag, is_error, count: 1 }),
+            }
+            self.kept.leave(entry.kept_bytes, tag, stamps, self.stamps.read_us);
             // INVARIANT S-3.
             self.request_bytes -= entry.request_bytes as usize;
             self.head = self.head.wrapping_add(1);
@@ -394,23 +412,25 @@ impl ReplyWindow {
 
     /// Lets out every reply that nothing precedes any more (S-1).
     fn release(&mut self, out: &mut OutBuffer) {
+        let mut has_held = false;
         while let Some(entry) = self.entries.front_mut() {
             let is_muted = entry.is_muted;
-            let is_error = match &mut entry.state {
+            let (is_error, stamps) = match &mut entry.state {
                 EntryState::Waiting | EntryState::Leaving => break,
-                EntryState::Held { start, len } => {
+                EntryState::Held { start, len, stamps } => {
                     let range = *start as usize..(*start + *len) as usize;
                     self.held_live -= range.len();
+                    has_held = true;
                     let reply = self.held.get(range).unwrap_or_default();
                     if !is_muted {
                         out.extend(reply);
                     }
-                    reply.first() == Some(&b'-')
+                    (reply.first() == Some(&b'-'), *stamps)
                 }
                 EntryState::Segments(segments) => {
                     self.segment_bytes -= segments.len;
                     let pieces = std::mem::take(&mut segments.pieces);
-                    let is_whole = segments.is_whole;
+                    let (is_whole, stamps) = (segments.is_whole, segments.stamps);
                     if !is_muted {
                         pieces.iter().for_each(|piece| out.push(piece));
                     }
@@ -419,7 +439,7 @@ impl ReplyWindow {
                         break;
                     }
                     // No server has errors as long as what comes in pieces.
-                    false
+                    (false, stamps)
                 }
                 EntryState::Merging(merging) => {
                     if !merging.is_whole {
@@ -431,12 +451,14 @@ impl ReplyWindow {
                     if !is_muted {
                         merging.merge.finish(tail);
                     }
-                    tail.get(start) == Some(&b'-')
+                    (tail.get(start) == Some(&b'-'), merging.stamps)
                 }
             };
-            self.pop_head(is_error);
+            self.pop_head(is_error, stamps);
         }
-        self.tidy_held();
+        if has_held {
+            self.tidy_held();
+        }
     }
 
     /// Keeps the dead space among the held replies below `HELD_WASTE_MIN`, or below the live one.
@@ -454,7 +476,7 @@ impl ReplyWindow {
     fn compact(&mut self) {
         let mut held = Vec::with_capacity(self.held_live * 2);
         for entry in &mut self.entries {
-            if let EntryState::Held { start, len } = &mut entry.state {
+            if let EntryState::Held { start, len, .. } = &mut entry.state {
                 let range = *start as usize..(*start + *len) as usize;
                 // Below the old start, which fitted.
                 *start = u32::try_from(held.len()).unwrap_or(u32::MAX);

@@ -23,3 +23,16 @@ fn a_switch_touches_the_slots_of_the_old_primary_and_nothing_else_of_them() {
     let expected = SlotAssignment { is_switched: true, ..of(8, 1) };
     assert_eq!(switched(&table, &[switch]), [(slot(1), expected)]);
 }
+
+#[test]
+fn a_switch_replaces_the_source_of_a_slot_that_migrates_too() {
+    let mut table = SlotTable::offline();
+    let from = |source_port| SlotAssignment {
+        source: Some(SlotSource { addr: addr(source_port), group: 1, keeps_target: false }),
+        ..SlotAssignment::primary_only(addr(2), 2)
+    };
+    table.fill(1, [(slot(1), from(1)), (slot(2), from(3))]).unwrap();
+    let switch = PrimarySwitch { group: 1, old: addr(1), new: addr(8) };
+    let expected = SlotAssignment { is_switched: true, ..from(8) };
+    assert_eq!(switched(&table, &[switch]), [(slot(1), expected)]);
+}

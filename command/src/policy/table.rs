@@ -6,6 +6,7 @@
 use crate::policy::ClientCommand;
 use crate::policy::FanOutKind;
 use crate::policy::Feature;
+use crate::policy::LatencyCommand;
 use crate::policy::LocalCommand;
 use crate::policy::Policy;
 use crate::policy::Policy::AnyBackend;
@@ -21,6 +22,7 @@ use crate::policy::Policy::NotYet;
 use crate::policy::Policy::Refused;
 use crate::policy::Policy::Sort;
 use crate::policy::Refusal;
+use crate::policy::SlowLogCommand;
 
 /// Policies, each with the names of its commands.
 #[rustfmt::skip] // A row is a line.
@@ -137,11 +139,18 @@ pub(crate) const POLICIES: &[(Policy, &str)] = &[
     (Refused(Refusal::OperatorOnly), "module|help module|list module|load module|loadex"),
     (Refused(Refusal::OperatorOnly), "module|unload"),
     (Container, "acl config module"),
-    // Watching the servers.
-    (NotYet(Feature::Monitoring), "monitor"),
-    (NotYet(Feature::Monitoring), "slowlog|get slowlog|help slowlog|len slowlog|reset"),
-    (NotYet(Feature::Monitoring), "latency|doctor latency|graph latency|help latency|histogram"),
-    (NotYet(Feature::Monitoring), "latency|history latency|latest latency|reset"),
+    // Watching: the proxy tells of its own requests, whichever server served them.
+    (Local(LocalCommand::SlowLog(SlowLogCommand::Get)), "slowlog|get"),
+    (Local(LocalCommand::SlowLog(SlowLogCommand::Len)), "slowlog|len"),
+    (Local(LocalCommand::SlowLog(SlowLogCommand::Reset)), "slowlog|reset"),
+    (Local(LocalCommand::SlowLog(SlowLogCommand::Help)), "slowlog|help"),
+    (Local(LocalCommand::Latency(LatencyCommand::Latest)), "latency|latest"),
+    (Local(LocalCommand::Latency(LatencyCommand::History)), "latency|history"),
+    (Local(LocalCommand::Latency(LatencyCommand::Reset)), "latency|reset"),
+    (Local(LocalCommand::Latency(LatencyCommand::Histogram)), "latency|histogram"),
+    (Local(LocalCommand::Latency(LatencyCommand::Doctor)), "latency|doctor"),
+    (Local(LocalCommand::Latency(LatencyCommand::Help)), "latency|help"),
+    (NotYet(Feature::Monitoring), "monitor latency|graph"),
     (NotYet(Feature::ReplicationWait), "wait"),
     (Container, "latency slowlog"),
     // Saving, stopping, testing: one server each time, and the client cannot say which.

@@ -118,13 +118,26 @@ fn replicas_get_only_commands_that_never_write() {
 }
 
 #[test]
+fn the_arguments_of_commands_with_secrets_are_hidden() {
+    let table = table();
+    let hides = |name: &[u8]| table.lookup_full(name).map(Command::hides_arguments);
+    for name in [&b"auth"[..], b"hello", b"migrate", b"config|set", b"acl|setuser"] {
+        assert_eq!(hides(name), Some(true), "{name:?}");
+    }
+    for name in [&b"get"[..], b"eval", b"config|get", b"client|setname"] {
+        assert_eq!(hides(name), Some(false), "{name:?}");
+    }
+}
+
+#[test]
 fn a_container_is_supported_when_a_sub_command_is() {
     let table = table();
     let is_supported = |name: &[u8]| table.lookup(name).map(Command::is_supported);
-    for name in [&b"client"[..], b"object", b"memory", b"config", b"xgroup"] {
+    for name in [&b"client"[..], b"object", b"memory", b"config", b"xgroup", b"latency", b"slowlog"]
+    {
         assert_eq!(is_supported(name), Some(true));
     }
-    for name in [&b"acl"[..], b"cluster", b"script", b"latency", b"module"] {
+    for name in [&b"acl"[..], b"cluster", b"script", b"module"] {
         assert_eq!(is_supported(name), Some(false));
     }
 }

@@ -11,13 +11,14 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Vi
 use super::{Element, SlotForm, check_forward_method};
 
 /// The keys that are known, each with a bit of its place here.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "id",
     "locked",
     "backend_addr",
     "backend_addr_group_id",
     "migrate_from",
     "migrate_from_group_id",
+    "migrate_keeps_target",
     "forward_method",
     "replica_groups",
 ];
@@ -74,6 +75,7 @@ impl<'de> Visitor<'de> for Keys {
                 "backend_addr_group_id" => slot.backend_addr_group_id = map.next_value()?,
                 "migrate_from" => slot.migrate_from = map.next_value()?,
                 "migrate_from_group_id" => slot.migrate_from_group_id = map.next_value()?,
+                "migrate_keeps_target" => slot.migrate_keeps_target = map.next_value()?,
                 "forward_method" => slot.forward_method = map.next_value()?,
                 _ => slot.replica_groups = map.next_value()?,
             }

@@ -50,7 +50,7 @@ fn elements_that_cannot_be_used_are_named_with_their_place() {
         "[{\"id\":0,\"group_id\":1}]",
         "slots.json:1:19: element 0: unknown field `group_id`, expected one of `id`, `locked`, \
          `backend_addr`, `backend_addr_group_id`, `migrate_from`, `migrate_from_group_id`, \
-         `forward_method`, `replica_groups`",
+         `migrate_keeps_target`, `forward_method`, `replica_groups`",
     );
     check_refused("[{}]", "slots.json:1:3: element 0: missing field `id`");
     check_refused(

@@ -297,6 +297,7 @@ fn every_setting_can_be_given_by_the_environment() {
         let value = match key.field.show(&mut config) {
             Shown::Text(text) => text,
             Shown::Count(count) => count.to_string(),
+            Shown::Integer(number) => number.to_string(),
             Shown::Switch(switch) => switch.to_string(),
             Shown::Secret { .. } => "secret".to_owned(),
         };
@@ -306,6 +307,21 @@ fn every_setting_can_be_given_by_the_environment() {
         let is_told = loaded.warnings.iter().any(|w| w.text.contains("unknown"));
         assert!(!is_told, "{variable}");
     }
+}
+
+#[test]
+fn the_threshold_of_the_slow_log_is_a_number_of_microseconds_or_minus_one() {
+    let load = |value: &str| {
+        let mut loader = Loader::new();
+        loader.environment([("KEYWAY_SLOWLOG_LOG_SLOWER_THAN", value)]);
+        loader.finish().map(|loaded| loaded.config.slowlog_log_slower_than)
+    };
+    assert_eq!(load("-1").unwrap(), -1);
+    assert_eq!(load("0").unwrap(), 0);
+    assert_eq!(load("2500").unwrap(), 2500);
+    let refused = |value: &str| load(value).unwrap_err().to_string();
+    assert!(refused("-2").contains("must be at least -1"), "{}", refused("-2"));
+    assert!(refused("10ms").contains("takes a whole number"), "{}", refused("10ms"));
 }
 
 #[test]

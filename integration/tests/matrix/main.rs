@@ -33,6 +33,12 @@ const LOCAL_WITHOUT_CASE: &[(&str, &str)] = &[
     ("client|setinfo", "newer than the single server"),
     ("slotsmapping", "of Codis, which the single server is not"),
     ("client|no-touch", "newer than the single server"),
+    ("slowlog|len", "counts requests of its own"),
+    ("slowlog|reset", "its effect is shown in `slow_log`"),
+    ("slowlog|help", "tells of more"),
+    ("latency|latest", "tells of events of its own"),
+    ("latency|doctor", "tells of events of its own"),
+    ("latency|help", "tells of fewer sub-commands"),
 ];
 
 #[test]

@@ -21,6 +21,8 @@ fn every_writer_appends_its_form() {
     check(null_bulk, "$-1\r\n");
     check(null_array, "*-1\r\n");
     check(|out| array_header(out, 1024), "*1024\r\n");
+    check(|out| map_header(out, 3), "%3\r\n");
+    check(|out| verbatim_text(out, "a\nb"), "=7\r\ntxt:a\nb\r\n");
     check(|out| bulk_header(out, 7), "$7\r\n");
     check(|out| request(out, &[b"GET", b"key"]), "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n");
 }

@@ -72,6 +72,7 @@ metrics! {
     REJECTED: Counter, "keyway_requests_rejected_total", [], "Requests refused for what they are: unknown, wrong arguments, keys in several slots, not supported.";
     FAILED: Counter, "keyway_requests_failed_total", [], "Requests that ended in an error of the proxy: slot offline, backend down, busy, lost or too late. A part of a split request counts as one.";
     ERROR_REPLIES: Counter, "keyway_backend_error_replies_total", [], "Error replies of backends, passed on to clients.";
+    SLOW_REQUESTS: Counter, "keyway_slow_requests_total", ["part"], "Requests that took slowlog_log_slower_than or longer, by the part of their time that was longest. part: queue (until written to the backend), backend (until the reply was read), write (until the reply was written).";
     REQUEST_DURATION: Histogram, "keyway_request_duration_seconds", ["class"], "From the read that brought a request to the write of its reply. class: read, write, fan_out (split over backends), local (answered by the proxy).";
     COMMAND_REQUESTS: Counter, "keyway_command_requests_total", ["command"], "Requests by command, for those that were called.";
     COMMAND_ERRORS: Counter, "keyway_command_errors_total", ["command"], "Requests by command that were answered by an error, the proxy's or a backend's.";
@@ -86,7 +87,9 @@ metrics! {
     BACKEND_CONNECTS: Counter, "keyway_backend_connects_total", ["backend", "role"], "Connections made.";
     BACKEND_DURATION: Histogram, "keyway_backend_duration_seconds", ["backend", "role"], "From the moment a connection took a request to its reply.";
     BACKEND_SLOTS: Gauge, "keyway_backend_slots", ["backend", "role"], "Slots that the backend serves.";
-    SLOTS: Gauge, "keyway_slots", ["state"], "Slots. state: normal, held (a change is under way, requests wait), locked (requests wait), offline (requests get an error).";
+    SLOTS: Gauge, "keyway_slots", ["state"], "Slots. state: normal, held (a change is under way, requests wait), locked (requests wait), migrating (keys move to another group), offline (requests get an error).";
+    KEY_MOVES: Counter, "keyway_key_moves_total", [], "Questions to the sources of migrating slots, before requests for their keys: to move keys, or to run a request that they still have the key of.";
+    KEY_MOVES_FAILED: Counter, "keyway_key_move_failures_total", [], "Requests that got an error because the source did not let go of their keys.";
     EPOCH: Gauge, "keyway_slots_epoch", [], "Version of the slot table; it grows with every change.";
     FILLS: Gauge, "keyway_slot_fills", [], "Changes of slots that are under way or wait.";
     PARKED: Gauge, "keyway_requests_parked", [], "Requests that wait for slots that are held or locked, at most slot_parked_max in each worker.";

@@ -57,7 +57,7 @@ fn replicas_are_not_told_of_when_they_are_not_used() {
 
 #[test]
 fn a_migrating_slot_is_told_with_its_source() {
-    let order = r#"{"id":3,"locked":true,"backend_addr":"h:2","backend_addr_group_id":2,"migrate_from":"h:1","migrate_from_group_id":1,"forward_method":1}"#;
+    let order = r#"{"id":3,"locked":true,"backend_addr":"h:2","backend_addr_group_id":2,"migrate_from":"h:1","migrate_from_group_id":1,"migrate_keeps_target":true,"forward_method":1}"#;
     assert_eq!(reported(&filled(&format!("[{order}]")), false, 3), order);
 }
 

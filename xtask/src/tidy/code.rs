@@ -22,8 +22,12 @@ const IMPURE: [&[&str]; 7] = [
 ];
 
 /// The files that start actors.
-const STARTERS: [&str; 3] =
-    ["src/wiring.rs", "actors/src/supervisor.rs", "actors/src/router/backends.rs"];
+const STARTERS: [&str; 4] = [
+    "src/wiring.rs",
+    "actors/src/supervisor.rs",
+    "actors/src/router/backends.rs",
+    "actors/src/router/migrating.rs",
+];
 
 /// Crates that are part of the proxy, and so live by its strictest rules.
 const PRODUCT: [&str; 7] = ["src", "actors", "command", "config", "resp", "routing", "web"];

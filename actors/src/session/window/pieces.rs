@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use command::Merge;
 
 use super::Piece;
+use crate::slow_log::Stamps;
 
 /// Pieces of a reply behind the head; whole when `is_whole`.
 #[derive(Debug, Default)]
@@ -13,6 +14,8 @@ pub(super) struct Segments {
     pub(super) pieces: Vec<Bytes>,
     pub(super) len: usize,
     pub(super) is_whole: bool,
+    /// Those of the last piece.
+    pub(super) stamps: Stamps,
 }
 
 /// The parts of a fanned-out request.
@@ -23,14 +26,17 @@ pub(super) struct Merging {
     pub(super) begun: Vec<(u16, BytesMut)>,
     pub(super) len: usize,
     pub(super) is_whole: bool,
+    /// Those of the last part.
+    pub(super) stamps: Stamps,
 }
 
 impl Segments {
-    pub(super) fn add(&mut self, piece: Piece, bytes: Bytes) {
+    pub(super) fn add(&mut self, piece: Piece, bytes: Bytes, stamps: Stamps) {
         debug_assert!(!self.is_whole, "S-2: a piece after the last one");
         self.len += bytes.len();
         self.pieces.push(bytes);
         self.is_whole = piece != Piece::More;
+        self.stamps = stamps;
     }
 }
 
