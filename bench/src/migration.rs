@@ -1,18 +1,18 @@
 //! What moving slots costs those who use them: requests per second and latencies, and how long the
 //! requests of a slot wait at its transitions.
 //!
-//! Keyway runs alone, with two workers, over two Redis servers. Clients read and write random keys,
-//! each one request at a time or in pipelines; first nothing moves, then all slots go, one after the
-//! other, from one server to the other and back, as a dashboard moves them:
+//! Keyway runs alone, with two workers, over two Redis servers. Clients read and write random
+//! keys, each one request at a time or in pipelines; first nothing moves, then all slots go, one
+//! after the other, from one server to the other and back, as a dashboard moves them:
 //!
 //! ```text
 //!   prepare ─► migrate ─► MIGRATE of the slot's keys, batch by batch ─► finish ─► the next slot
 //! ```
 //!
 //! The mover never pauses, so this is the most that a move costs; a rate limit makes it less. Two
-//! times are told of each move: for how long its slot was locked, from the beginning of the order to
-//! prepare to the end of the order to migrate, which no request can wait longer for; and for how long
-//! the order to finish held the slot, which is what the proxy logs.
+//! times are told of each move: for how long its slot was locked, from the beginning of the order
+//! to prepare to the end of the order to migrate, which no request can wait longer for; and for how
+//! long the order to finish held the slot, which is what the proxy logs.
 
 #[cfg(test)]
 mod tests;
@@ -206,9 +206,8 @@ impl<'a> Mover<'a> {
         let (source, target) = if self.source == 0 { (first, second) } else { (second, first) };
         let slot = self.next;
         let form = |is_locked: bool| {
-            format!(
-                r#"[{{"id":{slot},"backend_addr":"{target}","migrate_from":"{source}","locked":{is_locked}}}]"#
-            )
+            format!(r#"[{{"id":{slot},"backend_addr":"{target}","migrate_from":"{source}","#)
+                + &format!(r#""locked":{is_locked}}}]"#)
         };
         let ((), locked) = timed(|| {
             self.admin.fill(&form(true))?;

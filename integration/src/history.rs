@@ -157,7 +157,7 @@ impl History {
     /// Checks every key: lists by their appends, registers by a search.
     ///
     /// # Errors
-    /// For the first key that no server could have served so: what is wrong with it, and its events.
+    /// For the first key that no server could have served so: what is wrong, and its events.
     pub fn check(&self) -> Result<(), String> {
         for (key, events) in self.keys() {
             let is_list = events

@@ -226,6 +226,22 @@ impl KeywayProxy {
         self.process.signal(Signal::TERM);
     }
 
+    /// Stops the proxy without closing anything, as a machine that is suspended would.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn freeze(&mut self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Lets the frozen proxy go on.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn thaw(&mut self) {
+        self.process.signal(Signal::CONT);
+    }
+
     /// Ends the proxy with SIGKILL, as a crash would, and checks its log.
     ///
     /// # Panics

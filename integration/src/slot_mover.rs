@@ -198,8 +198,8 @@ impl SlotMover {
         self.migrate();
     }
 
-    /// Moves the slots to the other server. What `between` does happens before each step, and before
-    /// the sweep.
+    /// Moves the slots to the other server. What `between` does happens before each step, and
+    /// before the sweep.
     ///
     /// # Panics
     /// When a step is impossible for a long time.

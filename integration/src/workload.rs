@@ -14,8 +14,8 @@ pub mod requests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::history::{Event, History, Outcome};
@@ -69,7 +69,8 @@ pub struct Workload {
     clock: Deadline,
     connections: AtomicU32,
     requests: AtomicU64,
-    has_ended: AtomicBool,
+    has_ended: Mutex<bool>,
+    ended: Condvar,
 }
 
 /// What a client has seen.
@@ -102,7 +103,8 @@ impl Workload {
             clock: Deadline::after(Duration::from_secs(3600)),
             connections: AtomicU32::new(0),
             requests: AtomicU64::new(0),
-            has_ended: AtomicBool::new(false),
+            has_ended: Mutex::new(false),
+            ended: Condvar::new(),
         }
     }
 
@@ -126,7 +128,8 @@ impl Workload {
 
     /// Tells the clients to end.
     pub fn end(&self) {
-        self.has_ended.store(true, Ordering::Relaxed);
+        *self.has_ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.ended.notify_all();
     }
 
     /// Runs a client until it is told to end.
@@ -138,7 +141,7 @@ impl Workload {
         let mut random = Random::new(self.seed ^ ((index as u64 + 1) << 32));
         let mut report = Report::default();
         let mut connection = None;
-        while !self.has_ended.load(Ordering::Relaxed) {
+        while !self.has_ended() {
             let open = connection.take().or_else(|| self.connect(index));
             let Some(open) = open else {
                 break;
@@ -199,7 +202,7 @@ impl Workload {
         let before: u64 = report.errors.values().sum();
         let connection = self.exchange(connection, &requests, report);
         if report.errors.len() > errors || report.errors.values().sum::<u64>() > before {
-            pause();
+            self.pause();
         }
         connection
     }
@@ -242,6 +245,16 @@ impl Workload {
         Some(connection)
     }
 
+    fn has_ended(&self) -> bool {
+        *self.has_ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a moment pass, unless the clients are told to end.
+    fn pause(&self) {
+        let has_ended = self.has_ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let _told = self.ended.wait_timeout_while(has_ended, REFUSED_PAUSE, |ended| !*ended);
+    }
+
     fn now_ns(&self) -> u64 {
         u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
@@ -253,11 +266,6 @@ struct Connection {
     database: u16,
     number: u32,
     sequence: u64,
-}
-
-#[expect(clippy::disallowed_methods, reason = "a client that was refused asks a little later")]
-fn pause() {
-    std::thread::sleep(REFUSED_PAUSE);
 }
 
 /// Whether an error says that nothing was executed.

@@ -1,9 +1,9 @@
 //! Histories of many clients while slots move forth and back and things fail.
 //!
 //! Two proxies, two servers that lose nothing they have acknowledged (`appendfsync always`), eight
-//! clients. Each scenario disturbs the moves in its way; at the end every acknowledged write must be
-//! there, on one server only, and the history of every key must be one that a single server could
-//! have made. `KEYWAY_CHAOS_SEED` repeats a run, as far as the machine lets it.
+//! clients. Each scenario disturbs the moves in its way; at the end every acknowledged write must
+//! be there, on one server only, and the history of every key must be one that a single server
+//! could have made. `KEYWAY_CHAOS_SEED` repeats a run, as far as the machine lets it.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "the seed and the counts belong to a failure")]
@@ -60,6 +60,7 @@ enum Fault {
     FreezeSource,
     FreezeTarget,
     KillProxy,
+    FreezeProxy,
     CutConnections,
 }
 
@@ -140,8 +141,13 @@ fn move_once(
         if step != 1 {
             workload.wait_requests(REQUESTS_BETWEEN);
         }
+        let index = usize::try_from(random.below(2)).expect("a small number");
+        if fault == Fault::FreezeProxy && step != 1 {
+            mover.proxies[index].freeze();
+            workload.wait_requests(REQUESTS_MEANWHILE);
+            mover.proxies[index].thaw();
+        }
         if fault == Fault::KillProxy && step == dies_before {
-            let index = usize::try_from(random.below(2)).expect("a small number");
             let addr = mover.restart_proxy(index).expect("there are two");
             workload.endpoints[index].change(addr);
         }
@@ -158,7 +164,7 @@ fn move_once(
 
 /// Disturbs the servers while slots migrate.
 fn disturb(fault: Fault, servers: &mut [RedisServer; 2], progress: &Progress, workload: &Workload) {
-    if matches!(fault, Fault::None | Fault::KillProxy) {
+    if matches!(fault, Fault::None | Fault::KillProxy | Fault::FreezeProxy) {
         return;
     }
     for number in 0..FAULTS {
@@ -185,7 +191,7 @@ fn disturb(fault: Fault, servers: &mut [RedisServer; 2], progress: &Progress, wo
                     workload.wait_requests(REQUESTS_MEANWHILE);
                 }
             }
-            Fault::None | Fault::KillProxy => {}
+            Fault::None | Fault::KillProxy | Fault::FreezeProxy => {}
         }
     }
 }
@@ -195,7 +201,8 @@ fn judge(fault: Fault, workload: &Workload, mut report: Report, servers: &[Redis
     eprintln!("{} events, errors: {:#?}", report.history.len(), report.errors);
     if fault == Fault::None {
         assert_eq!(report.errors, BTreeMap::new(), "without a fault there is no error");
-    } else {
+    } else if fault != Fault::FreezeProxy {
+        // One that is thawed in time has not failed.
         assert!(!report.errors.is_empty(), "nobody has noticed the fault");
     }
     // The proxies may still think that a server is down.
@@ -257,6 +264,11 @@ fn no_write_is_lost_when_the_target_freezes() {
 #[test]
 fn no_write_is_lost_when_a_proxy_dies() {
     run(Fault::KillProxy);
+}
+
+#[test]
+fn no_write_is_lost_when_a_proxy_freezes() {
+    run(Fault::FreezeProxy);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Slots that migrate from a server of Codis, which is scripted: what it is sent, byte for byte, and
-//! what clients get for each of its answers.
+//! Slots that migrate from a server of Codis, which is scripted: what it is sent, byte for byte,
+//! and what clients get for each of its answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -56,22 +56,19 @@ impl Scene {
         let target = RedisServer::start();
         let moving = slot_of(MOVING.as_bytes()).number();
         let slot = |id: u16| {
-            let mut slot = json!({
+            let migrate_from = if id == moving { source.addr().to_string() } else { String::new() };
+            json!({
                 "id": id, "backend_addr": target.addr().to_string(),
-                "forward_method": forward_method,
-            });
-            if id == moving {
-                slot["migrate_from"] = json!(source.addr().to_string());
-            }
-            slot
+                "migrate_from": migrate_from, "forward_method": forward_method,
+            })
         };
         let slots: Vec<Value> = (0..1024).map(slot).collect();
         let proxy = options.workers(1).fill_slots(slots.into()).start();
         Self { proxy, source, target }
     }
 
-    /// What the source was sent since the last call, as lines with the database before them, without
-    /// the question for its commands.
+    /// What the source was sent since the last call, as lines with the database before them,
+    /// without the question for its commands.
     fn sent(&self) -> Vec<String> {
         let lines = self.source.recorded().into_iter();
         let lines = lines.map(|(database, request)| format!("{database} {}", request.join(" ")));

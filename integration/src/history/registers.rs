@@ -122,8 +122,8 @@ impl<'a> Search<'a> {
         self.done.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
     }
 
-    /// The value after a request. `None` when it could not have been answered so, or would do nothing
-    /// that an unanswered one needs to have done.
+    /// The value after a request. `None` when it could not have been answered so, or is unanswered
+    /// and would change nothing.
     fn after(&self, value: Option<i64>, place: usize) -> Option<Option<i64>> {
         let event = self.events.get(place)?;
         let is_unseen = self.kinds.get(place) == Some(&Kind::Unseen);
