@@ -429,9 +429,14 @@ fn replicas_have_no_part_in_a_migration() {
 }
 
 #[test]
-fn the_pages_tell_of_the_source() {
-    let scene = Scene::start();
+fn the_pages_tell_of_the_source_and_the_moves() {
+    let options = KeywayProxy::options().allow_log("\"key not moved");
+    let scene = Scene::with(options, [RedisServer::options(), RedisServer::options()]);
     let mut client = scene.proxy.client();
+    assert_eq!(client.text(&["SET", "{m}key", "value"]), "+OK\r\n");
+    scene.on_source(&["SET", "{m}refused", "value"]);
+    scene.target.client().text(&["ACL", "SETUSER", "default", "-restore"]);
+    assert!(client.text(&["GET", "{m}refused"]).starts_with("-TRYAGAIN"));
     let id = slot_of(b"m").number();
     let (source, target) = (scene.source.addr().to_string(), scene.target.addr().to_string());
     let mut admin = scene.proxy.admin();
@@ -442,7 +447,13 @@ fn the_pages_tell_of_the_source() {
     let place = |text: &str| mapping.find(text).expect("both addresses");
     assert!(place(&target) < place(&source), "{mapping}");
     let metrics = admin.get("/metrics").text();
-    assert!(metrics.contains("keyway_slots{state=\"migrating\"} 1\n"), "{metrics}");
+    for sample in [
+        "keyway_slots{state=\"migrating\"} 1\n",
+        "keyway_key_moves_total 2\n",
+        "keyway_key_move_failures_total 1\n",
+    ] {
+        assert!(metrics.contains(sample), "{sample} in:\n{metrics}");
+    }
     assert!(metrics.contains(&format!("keyway_backend_up{{backend=\"{target}\"")), "{metrics}");
 }
 

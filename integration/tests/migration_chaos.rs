@@ -186,8 +186,10 @@ fn disturb(fault: Fault, servers: &mut [RedisServer; 2], progress: &Progress, wo
                 server.thaw();
             }
             Fault::CutConnections => {
-                for _ in 0..5 {
-                    servers[source].client().text(&["CLIENT", "KILL", "TYPE", "normal"]);
+                for cut in 0..5 {
+                    servers[(source + cut) % 2]
+                        .client()
+                        .text(&["CLIENT", "KILL", "TYPE", "normal"]);
                     workload.wait_requests(REQUESTS_MEANWHILE);
                 }
             }
@@ -272,6 +274,6 @@ fn no_write_is_lost_when_a_proxy_freezes() {
 }
 
 #[test]
-fn no_write_is_lost_when_connections_to_the_source_are_cut() {
+fn no_write_is_lost_when_connections_to_the_servers_are_cut() {
     run(Fault::CutConnections);
 }
