@@ -9,7 +9,7 @@ use std::time::Duration;
 use integration::proxy::ProxyOptions;
 use integration::raw_client::encode;
 use integration::redis_server::RedisOptions;
-use integration::{DEADLINE, Deadline, KeywayProxy, RawClient, RedisServer, SlotMover, wait_until};
+use integration::{DEADLINE, Deadline, KeywayProxy, RawClient, RedisServer, wait_until};
 use routing::slot_of;
 use serde_json::{Value, json};
 
@@ -455,28 +455,6 @@ fn the_pages_tell_of_the_source_and_the_moves() {
         assert!(metrics.contains(sample), "{sample} in:\n{metrics}");
     }
     assert!(metrics.contains(&format!("keyway_backend_up{{backend=\"{target}\"")), "{metrics}");
-}
-
-#[test]
-fn slots_go_forth_and_back_while_nothing_is_asked_for() {
-    let servers = [RedisServer::start(), RedisServer::start()];
-    let slots = [slot_of(b"m"), slot_of(b"n")];
-    let addrs = [servers[0].addr(), servers[1].addr()];
-    let mut mover = SlotMover::start(KeywayProxy::options(), addrs, &slots);
-    let mut client = mover.proxies[0].client();
-    for number in 0..300 {
-        let key = format!("{{m}}{number}");
-        assert_eq!(client.text(&["SET", &key, "value"]), "+OK\r\n");
-    }
-    for moves in 1..=4 {
-        mover.move_slots(&integration::slot_mover::Progress::default(), |_| {});
-        let [here, there] = [moves % 2, 1 - moves % 2].map(|server| &servers[server]);
-        assert_eq!(here.client().text(&["DBSIZE"]), ":300\r\n");
-        assert_eq!(there.client().text(&["DBSIZE"]), ":0\r\n");
-        for proxy in &mover.proxies {
-            assert_eq!(proxy.client().text(&["GET", "{m}7"]), "$5\r\nvalue\r\n");
-        }
-    }
 }
 
 #[test]

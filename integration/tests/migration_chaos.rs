@@ -239,6 +239,28 @@ fn judge(fault: Fault, workload: &Workload, mut report: Report, servers: &[Redis
 }
 
 #[test]
+fn slots_go_forth_and_back_while_nothing_is_asked_for() {
+    let servers = [RedisServer::start(), RedisServer::start()];
+    let slots = [slot_of(b"m"), slot_of(b"n")];
+    let addrs = [servers[0].addr(), servers[1].addr()];
+    let mut mover = SlotMover::start(KeywayProxy::options(), addrs, &slots);
+    let mut client = mover.proxies[0].client();
+    for number in 0..300 {
+        let key = format!("{{m}}{number}");
+        assert_eq!(client.text(&["SET", &key, "value"]), "+OK\r\n");
+    }
+    for moves in 1..=4 {
+        mover.move_slots(&Progress::default(), |_| {});
+        let [here, there] = [moves % 2, 1 - moves % 2].map(|server| &servers[server]);
+        assert_eq!(here.client().text(&["DBSIZE"]), ":300\r\n");
+        assert_eq!(there.client().text(&["DBSIZE"]), ":0\r\n");
+        for proxy in &mover.proxies {
+            assert_eq!(proxy.client().text(&["GET", "{m}7"]), "$5\r\nvalue\r\n");
+        }
+    }
+}
+
+#[test]
 fn slots_move_forth_and_back_without_an_error() {
     run(Fault::None);
 }
