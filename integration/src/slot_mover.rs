@@ -70,13 +70,13 @@ impl Progress {
         (self.steps() / 3) % 2
     }
 
-    /// Waits until slots migrate, or have, after a number of moves.
+    /// Waits until so many steps are completed.
     ///
     /// # Panics
-    /// When they do not for a long time.
-    pub fn wait_migrating(&self, moves: usize) {
-        wait_until("slots migrate", STEP_DEADLINE, || match self.steps() {
-            steps if steps >= moves * 3 + 2 => Ok(()),
+    /// When they are not for a long time.
+    pub fn wait_steps(&self, wanted: usize) {
+        wait_until("slots move", STEP_DEADLINE, || match self.steps() {
+            steps if steps >= wanted => Ok(()),
             steps => Err(steps),
         });
     }

@@ -29,7 +29,7 @@ const CLIENTS: usize = 8;
 const MOVES: usize = 10;
 
 /// Faults in each scenario, in different moves.
-const FAULTS: usize = 4;
+const FAULTS: usize = 5;
 
 /// Requests between two steps of a move, at least.
 const REQUESTS_BETWEEN: u64 = 40;
@@ -162,13 +162,14 @@ fn move_once(
     });
 }
 
-/// Disturbs the servers while slots migrate.
+/// Disturbs the servers while slots move.
 fn disturb(fault: Fault, servers: &mut [RedisServer; 2], progress: &Progress, workload: &Workload) {
     if matches!(fault, Fault::None | Fault::KillProxy | Fault::FreezeProxy) {
         return;
     }
     for number in 0..FAULTS {
-        progress.wait_migrating(number * MOVES / FAULTS);
+        // While slots migrate, while they are to be prepared, while they are prepared, and again.
+        progress.wait_steps(number * MOVES / FAULTS * 3 + (number + 2) % 3);
         let source = progress.source();
         match fault {
             Fault::KillSource | Fault::KillTarget => {
