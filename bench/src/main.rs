@@ -7,8 +7,9 @@
 //!   then: medians, ratios, floors              (report.rs)
 //! ```
 //!
-//! `--fills` measures something else: what changes of slots cost under load (fills.rs). So does
-//! `--bulk-move`: how fast whole slots move (bulk_move.rs).
+//! `--fills` measures something else: what changes of slots cost under load (fills.rs). So do
+//! `--migration`: what moving slots with their keys costs (migration.rs), and `--bulk-move`: how fast
+//! whole slots move (bulk_move.rs).
 //!
 //! The figure to look at is the proxy's processor time per request: requests per second are
 //! bounded by the machine, which the load generator, the proxy and the servers share.
@@ -23,6 +24,7 @@ mod idle;
 mod load;
 mod machine;
 mod measure;
+mod migration;
 mod processes;
 mod programs;
 mod report;
@@ -88,8 +90,12 @@ struct Options {
     #[arg(long, conflicts_with_all = ["rounds", "only", "targets", "floors"])]
     fills: bool,
 
+    /// Measure what moving slots and their keys costs instead: Keyway alone.
+    #[arg(long, conflicts_with_all = ["rounds", "only", "targets", "floors", "fills"])]
+    migration: bool,
+
     /// Measure moves of whole slots instead: Keyway beside a loop of MIGRATE.
-    #[arg(long, conflicts_with_all = ["rounds", "seconds", "only", "targets", "floors", "fills"])]
+    #[arg(long, conflicts_with_all = ["rounds", "seconds", "only", "targets", "floors", "fills", "migration"])]
     bulk_move: bool,
 
     /// Write the report to this file as well.
@@ -143,12 +149,17 @@ fn run(options: &Options, processes: &Processes) -> Result<bool> {
         publish(options, &bulk_move::measure(processes, &programs)?)?;
         return Ok(true);
     }
-    if !options.fills && options.has_workload(IDLE) {
+    if !options.fills && !options.migration && options.has_workload(IDLE) {
         idle::raise_open_files()?;
     }
     if options.fills {
         let programs = Programs::find(&[TargetKind::Keyway], &options.keyway)?;
         publish(options, &fills::measure(processes, &programs, options.seconds)?)?;
+        return Ok(true);
+    }
+    if options.migration {
+        let programs = Programs::find(&[TargetKind::Keyway], &options.keyway)?;
+        publish(options, &migration::measure(processes, &programs, options.seconds)?)?;
         return Ok(true);
     }
     let programs = Programs::find(&options.kinds(), &options.keyway)?;

@@ -79,7 +79,7 @@ impl KeptProxy {
     /// Kills the proxy.
     pub fn kill(&mut self) {
         if let Some(mut proxy) = self.proxy.take() {
-            proxy.kill();
+            proxy.crash();
         }
     }
 

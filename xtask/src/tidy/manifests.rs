@@ -10,7 +10,7 @@ use super::source::Tree;
 
 /// Who may import whom, as `ARCHITECTURE.md` says; tools (`bench`, `fuzz`, `xtask`) may import what
 /// they want.
-const DIRECTIONS: [(&str, &[&str]); 9] = [
+const DIRECTIONS: [(&str, &[&str]); 10] = [
     ("keyway", &["web", "mover", "actors", "command", "routing", "config"]),
     ("web", &["mover", "actors", "config", "routing"]),
     ("mover", &["resp", "routing", "config"]),
@@ -21,13 +21,14 @@ const DIRECTIONS: [(&str, &[&str]); 9] = [
     ("routing", &[]),
     // A black-box test must not read replies with the code that it judges.
     ("integration", &["command", "routing"]),
+    ("sim", &["actors", "command", "config", "routing"]),
 ];
 
 /// Libraries, by the beginning of their name, that only these crates may import.
 const RESERVED: [(&str, &[&str]); 3] = [
     ("actix-web", &["web"]),
-    ("actix", &["keyway", "web", "actors", "mover"]),
-    ("tokio", &["keyway", "web", "actors", "mover", "bench"]),
+    ("actix", &["keyway", "web", "actors", "mover", "sim"]),
+    ("tokio", &["keyway", "web", "actors", "mover", "bench", "sim"]),
 ];
 
 const LICENCE: &str = "MIT OR Apache-2.0";
