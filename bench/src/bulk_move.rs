@@ -127,10 +127,10 @@ fn move_by_loop(source: SocketAddr, target: SocketAddr) -> Result<()> {
 fn move_by_keyway(processes: &Processes, admin: &mut AdminClient, order: &str) -> Result<()> {
     let id = admin.start_move(order)?;
     for _ in 0..LOOKS_MAX {
-        match admin.move_state(id)?.as_str() {
-            "done" => return Ok(()),
-            "running" | "queued" => processes.pause(LOOK_PAUSE)?,
-            other => return Err(anyhow!("the move is {other}")),
+        match admin.end_of_move(id)?.as_deref() {
+            Some("done") => return Ok(()),
+            Some(other) => return Err(anyhow!("the move has ended {other}")),
+            None => processes.pause(LOOK_PAUSE)?,
         }
     }
     Err(anyhow!("the move does not end"))

@@ -59,8 +59,8 @@ impl AdminClient {
         id.with_context(|| format!("the proxy answered `{answer}`"))
     }
 
-    /// The state of a move.
-    pub(crate) fn move_state(&mut self, id: u64) -> Result<String> {
+    /// How a move has ended, if it has.
+    pub(crate) fn end_of_move(&mut self, id: u64) -> Result<Option<String>> {
         let path = format!("/api/proxy/slots/moves/{}", self.xauth);
         let answer = self.request("GET", &path, "")?;
         let answer: serde_json::Value = serde_json::from_str(&answer).context("read the moves")?;
@@ -68,8 +68,11 @@ impl AdminClient {
         let is_meant = |one: &&serde_json::Value| {
             one.get("id").and_then(serde_json::Value::as_u64) == Some(id)
         };
-        let state = moves.and_then(|moves| moves.iter().find(is_meant)?.get("state")?.as_str());
-        Ok(state.context("the proxy does not tell of the move")?.to_owned())
+        let found = moves.and_then(|moves| moves.iter().find(is_meant));
+        let found = found.context("the proxy does not tell of the move")?;
+        let has_ended = found.get("ended_at").is_some_and(|at| !at.is_null());
+        let state = found.get("state").and_then(serde_json::Value::as_str).unwrap_or_default();
+        Ok(has_ended.then(|| state.to_owned()))
     }
 
     fn request(&mut self, method: &str, path: &str, body: &str) -> Result<String> {

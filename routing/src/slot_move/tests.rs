@@ -226,7 +226,7 @@ impl Model {
                     self.migrate(target, *key);
                 }
                 // Now and then it takes itself to be done too early: the next step has to see it.
-                if keys.len() > moved && moved % 2 == 0 {
+                if keys.len() > moved && moved.is_multiple_of(2) {
                     return;
                 }
                 MoveEvent::KeysMoved
