@@ -287,6 +287,9 @@ impl MigratorActor {
                 waiting.method = method;
                 self.admit(keys, waiting);
             }
+            None if self.is_source_done(&keys, &waiting.migration.source) => {
+                self.admit(keys, waiting);
+            }
             None => self.wait_for_abilities(keys, waiting),
         }
     }
@@ -347,6 +350,16 @@ impl MigratorActor {
         let (keys, waiting) = self.queues.leave(id)?;
         self.forget(&keys);
         Some((keys, waiting))
+    }
+
+    /// Does at the end of a message what all that came of it makes possible.
+    // ORDER: rounds hear that this actor is drained behind the last request that it has let through,
+    // so that their fences go behind it as well (M-5).
+    fn end_turn(&mut self) {
+        self.ask_stirred();
+        if !self.drains.is_empty() {
+            self.answer_drained();
+        }
     }
 
     /// A request with these keys waits here no more.

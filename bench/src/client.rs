@@ -52,6 +52,16 @@ impl Client {
         read_reply(&mut self.stream)
     }
 
+    /// Sends commands together, and reads all their replies.
+    pub(crate) fn call_all(&mut self, commands: &[Vec<&str>]) -> Result<()> {
+        let bytes: Vec<u8> = commands.iter().flat_map(|command| encode(command)).collect();
+        self.send(&bytes)?;
+        for _ in commands {
+            read_reply(&mut self.stream)?;
+        }
+        Ok(())
+    }
+
     /// Sets every key to `value`, in batches.
     pub(crate) fn fill(&mut self, keys: impl Iterator<Item = String>, value: &str) -> Result<()> {
         let mut batch = Vec::new();

@@ -226,6 +226,31 @@ impl KeywayProxy {
         self.process.signal(Signal::TERM);
     }
 
+    /// Stops the proxy without closing anything, as a machine that is suspended would.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn freeze(&mut self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Lets the frozen proxy go on.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn thaw(&mut self) {
+        self.process.signal(Signal::CONT);
+    }
+
+    /// Ends the proxy with SIGKILL, as a crash would, and checks its log.
+    ///
+    /// # Panics
+    /// When it has logged what it should not.
+    pub fn kill(&mut self) {
+        self.process.kill();
+        self.wait_exit(DEADLINE);
+    }
+
     /// Waits for the end of the proxy and returns its status, whatever that is; only the log is
     /// judged.
     ///

@@ -39,11 +39,18 @@ pub(super) enum Source {
 
 impl Source {
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Waiting> {
-        let waiting: &[(Keys, Waiting)] = match self {
+        self.entries().iter().map(|(_, waiting)| waiting)
+    }
+
+    fn waiting_keys(&self) -> impl Iterator<Item = &Key> {
+        self.entries().iter().flat_map(|(keys, _)| keys)
+    }
+
+    fn entries(&self) -> &[(Keys, Waiting)] {
+        match self {
             Self::Asked(waiting) => waiting,
             Self::Known(_) => &[],
-        };
-        waiting.iter().map(|(_, waiting)| waiting)
+        }
     }
 }
 
@@ -59,6 +66,15 @@ impl MigratorActor {
                 Source::Asked(_) => None,
             },
         }
+    }
+
+    /// Whether a source that has not said what it can do needs not to: it has let go of all these
+    /// keys, and no request before waits for it with any of them (M-3). So keys that were moved are
+    /// served while their source is away.
+    pub(super) fn is_source_done(&self, keys: &Keys, source: &BackendAddr) -> bool {
+        let before = self.sources.get(source).map(Source::waiting_keys);
+        keys.iter().all(|key| self.let_go.contains(key))
+            && !before.into_iter().flatten().any(|key| keys.contains(key))
     }
 
     pub(super) fn wait_for_abilities(&mut self, keys: Keys, waiting: Waiting) {
@@ -227,7 +243,8 @@ impl MigratorActor {
         }
     }
 
-    /// Another server may be at the address next time.
+    /// Another server may be at the address next time. Requests that wait for what is being asked of
+    /// it keep waiting: that question has its own end.
     pub(super) fn forget_abilities(&mut self, source: &BackendAddr) {
         if let Some(Source::Known(_)) = self.sources.get(source) {
             self.sources.remove(source);
