@@ -394,16 +394,6 @@ impl MigratorActor {
         waiting.session.do_send(RepliesFailed { failed, text, stamps });
     }
 
-    /// Ends the handling of a message.
-    fn end_turn(&mut self) {
-        self.ask_stirred();
-        // ORDER: what has been let through is on its way to the router by now, so the fences that the
-        // router puts when it hears that slots are drained come behind it (M-5).
-        if !self.drains.is_empty() {
-            self.answer_drained();
-        }
-    }
-
     /// Tells of rounds that need not wait for this actor any more (M-5).
     #[expect(clippy::disallowed_methods, reason = "BOUND: one per round")]
     fn answer_drained(&mut self) {
