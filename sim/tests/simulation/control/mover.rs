@@ -46,9 +46,12 @@ impl Move {
     }
 
     /// Whether the target's keys may count, when no key has moved yet.
-    pub(super) fn may_keep_target(&self) -> bool {
-        let is_free = self.target.look(|store| store.places_of(&self.slots).is_empty());
-        self.method == Method::Migrate && is_free
+    pub(super) async fn may_keep_target(&self) -> bool {
+        if self.method != Method::Migrate {
+            return false;
+        }
+        settle(&self.target).await;
+        self.target.look(|store| store.places_of(&self.slots).is_empty())
     }
 
     /// The slots are served by one server.
