@@ -134,7 +134,7 @@ impl Control {
         if way == Way::Locked {
             moved.move_at_once();
         } else {
-            moved.keeps_target = random.percent(50) && moved.may_keep_target();
+            moved.keeps_target = random.percent(50) && moved.may_keep_target().await;
             self.tell_all(moved.migrating(false), None).await;
             // See README.md, what is not modelled.
             let may_turn = self.method != Method::SemiAsync;

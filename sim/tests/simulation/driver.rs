@@ -7,8 +7,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use routing::slot_of;
-use tokio::runtime::Builder;
-use tokio::task::{JoinHandle, LocalSet};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::checker::{check_list, check_register};
@@ -17,7 +16,7 @@ use crate::control::{Control, Method};
 use crate::history::History;
 use crate::proxy::{Proxy, join};
 use crate::server::{Cut, Kind, Network};
-use crate::world::{World, pause};
+use crate::world::{World, pause, simulate};
 
 const PROXIES: usize = 2;
 const SERVERS: usize = 3;
@@ -58,12 +57,8 @@ pub(crate) fn run(seed: u64, broken: Option<Broken>) -> Report {
     count_panics();
     PANICS.set(0);
     actors::sim::set_guessing(broken == Some(Broken::Unknown));
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let report = runtime.block_on(async {
-        let tasks = Rc::new(LocalSet::new());
-        let world = World::new(seed, &tasks);
-        let driver = Driver::start(seed, broken, Rc::clone(&world));
-        let counts = tasks.run_until(driver.run()).await;
+    let report = simulate(seed, async |world| {
+        let counts = Driver::start(seed, broken, Rc::clone(&world)).run().await;
         if PANICS.get() > 0 {
             world.violate("panic", format_args!("{} of them, see above", PANICS.get()));
         }

@@ -13,6 +13,7 @@
 
 mod commands;
 mod migrate;
+mod talk;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,6 +23,8 @@ use routing::BackendAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
+
+pub(crate) use talk::Talk;
 
 use crate::store::{Place, Store, Value};
 use crate::wire::{Reply, take_request};
@@ -389,3 +392,6 @@ impl Server {
         look(&mut self.state.borrow_mut().store)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use std::fmt::Arguments;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use tokio::runtime::Builder;
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::Instant;
 
@@ -31,7 +32,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, tasks: &Rc<LocalSet>) -> Rc<Self> {
+    fn new(seed: u64, tasks: &Rc<LocalSet>) -> Rc<Self> {
         Rc::new(Self {
             random: Random::new(seed),
             tasks: Rc::downgrade(tasks),
@@ -97,6 +98,16 @@ impl World {
             pause(ms).await;
         }
     }
+}
+
+/// Runs something in a world of its own, to its end.
+pub(crate) fn simulate<T>(seed: u64, run: impl AsyncFnOnce(Rc<World>) -> T) -> T {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let tasks = Rc::new(LocalSet::new());
+        let world = World::new(seed, &tasks);
+        tasks.run_until(run(world)).await
+    })
 }
 
 /// Lets simulated time pass.

@@ -3,22 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::time::Duration;
 
 use routing::{SlotAssignment, SlotId, SlotSource, slot_of};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::Changes;
 use crate::client::Stage;
-use crate::server::Server;
+use crate::server::{Server, Talk};
 use crate::store::Place;
-use crate::wire::{Reply, request, take_reply};
+use crate::wire::Reply;
 use crate::world::pause;
-
-/// How long the mover waits for a reply.
-const MOVE_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// The time that a source has for a move of the mover.
 const TIMEOUT_MS: &str = "200";
@@ -53,9 +46,12 @@ impl Move {
     }
 
     /// Whether the target's keys may count, when no key has moved yet.
-    pub(super) fn may_keep_target(&self) -> bool {
-        let is_free = self.target.look(|store| store.places_of(&self.slots).is_empty());
-        self.method == Method::Migrate && is_free
+    pub(super) async fn may_keep_target(&self) -> bool {
+        if self.method != Method::Migrate {
+            return false;
+        }
+        settle(&self.target).await;
+        self.target.look(|store| store.places_of(&self.slots).is_empty())
     }
 
     /// The slots are served by one server.
@@ -126,7 +122,7 @@ impl Move {
             let args = self.question(*database, key, &places, 1 + random.index(3));
             if stage.has_faults && random.percent(5) {
                 stage.world.event(format_args!("the mover crashes"));
-                let _ = talk.io.write_all(&request(&args)).await;
+                talk.say(&args).await;
                 return None;
             }
             let reply = talk.ask(&args).await?;
@@ -183,31 +179,4 @@ pub(super) async fn settle(server: &Rc<Server>) {
 
 fn group(server: &Rc<Server>) -> u32 {
     u32::try_from(server.index + 1).unwrap()
-}
-
-/// A conversation of the mover with a server.
-struct Talk {
-    io: DuplexStream,
-    unread: Vec<u8>,
-}
-
-impl Talk {
-    async fn with(server: &Rc<Server>) -> Option<Self> {
-        let (answer, answered) = oneshot::channel();
-        server.connect("the mover".to_owned(), answer);
-        answered.await.ok().map(|io| Self { io, unread: Vec::new() })
-    }
-
-    async fn ask<S: AsRef<str>>(&mut self, args: &[S]) -> Option<Reply> {
-        self.io.write_all(&request(args)).await.ok()?;
-        loop {
-            if let Some(reply) = take_reply(&mut self.unread) {
-                return Some(reply);
-            }
-            let read = timeout(MOVE_TIMEOUT, self.io.read_buf(&mut self.unread)).await;
-            if !matches!(read, Ok(Ok(1..))) {
-                return None;
-            }
-        }
-    }
 }
