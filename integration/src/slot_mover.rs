@@ -195,6 +195,13 @@ impl SlotMover {
     pub fn turn_round(&mut self) {
         self.source = 1 - self.source;
         self.prepare();
+        // A `MIGRATE` whose connection was lost may lie in a socket of the server that was the
+        // source: it is carried out before this is answered.
+        let (_, target) = self.ends();
+        wait_until("the server that was the source answers", STEP_DEADLINE, || {
+            let mut client = RawClient::try_connect(target)?.with_deadline(ANSWER_DEADLINE);
+            ask(&mut client, &[b"PING"])
+        });
         self.migrate();
     }
 
