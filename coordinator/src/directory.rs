@@ -304,7 +304,8 @@ impl Files {
     /// Replaces the tree. The caller has the lock alone.
     fn store(&self, tree: Tree) -> io::Result<()> {
         let new = self.root.join(TREE_NEW);
-        let mut file = File::options().read(true).write(true).create(true).truncate(true).open(&new)?;
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(true).open(&new)?;
         file.write_all(&serde_json::to_vec(&TreeFile { format: FORMAT, tree: &tree })?)?;
         file.sync_all()?;
         fs::rename(&new, self.root.join(TREE))?;

@@ -197,7 +197,8 @@ impl Connection {
         action: &'static str,
         path: &NodePath,
     ) -> Result<(i64, Vec<Vec<KeyValue>>), CoordinatorError> {
-        let gets: Vec<_> = ranges.into_iter().map(|(key, options)| TxnOp::get(key, options)).collect();
+        let gets: Vec<_> =
+            ranges.into_iter().map(|(key, options)| TxnOp::get(key, options)).collect();
         let answer = self.client.clone().txn(Txn::new().and_then(gets)).await;
         let answer = answer.map_err(|error| self.fault(&error, action, path))?;
         let revision = answer.header().map_or(0, |header| header.revision());
@@ -208,10 +209,7 @@ impl Connection {
         Ok((revision, found.collect()))
     }
 
-    async fn read(
-        &self,
-        path: &NodePath,
-    ) -> Result<(i64, Option<Node>), CoordinatorError> {
+    async fn read(&self, path: &NodePath) -> Result<(i64, Option<Node>), CoordinatorError> {
         let (revision, found) =
             self.ranges(vec![(path.as_str().to_owned(), None)], "read", path).await?;
         let node = found.first().and_then(|kvs| kvs.first()).map(|kv| self.node(kv));
@@ -227,10 +225,7 @@ impl Connection {
         Ok((revision, node.or_else(|| (*path == NodePath::root()).then(root))))
     }
 
-    async fn list(
-        &self,
-        path: &NodePath,
-    ) -> Result<(i64, Option<Vec<String>>), CoordinatorError> {
+    async fn list(&self, path: &NodePath) -> Result<(i64, Option<Vec<String>>), CoordinatorError> {
         let node = (path.as_str().to_owned(), Some(GetOptions::new().with_keys_only()));
         let ranges = vec![node, (path.prefix(), Some(keys()))];
         let (revision, found) = self.ranges(ranges, "list", path).await?;

@@ -30,9 +30,9 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-//mod codec;
-//pub mod codis1;
-//pub mod codis3;
+mod codec;
+pub mod codis1;
+pub mod codis3;
 mod directory;
 mod error;
 #[cfg(feature = "etcd")]
@@ -208,7 +208,11 @@ impl Change {
             return Ok(());
         }
         let cause = format!("there are {} bytes", data.len());
-        Err(CoordinatorError::Value { path: path.clone(), expected: "at most 1000000 bytes", cause })
+        Err(CoordinatorError::Value {
+            path: path.clone(),
+            expected: "at most 1000000 bytes",
+            cause,
+        })
     }
 }
 
@@ -229,10 +233,8 @@ pub trait Coordinator: fmt::Debug + Send + Sync {
 
     /// Lists a node's children and watches them from there: for a child that comes or goes, the
     /// node's creation and its end.
-    fn watch_children<'a>(
-        &'a self,
-        path: &'a NodePath,
-    ) -> Answer<'a, (Option<Vec<String>>, Watch)>;
+    fn watch_children<'a>(&'a self, path: &'a NodePath)
+    -> Answer<'a, (Option<Vec<String>>, Watch)>;
 
     /// Makes all the changes as one, or none; the error is that of the first that is impossible.
     /// Answers with the path of each change's node.

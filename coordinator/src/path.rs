@@ -44,11 +44,17 @@ impl NodePath {
     ///
     /// The name cannot be part of a path.
     pub fn child(&self, name: &str) -> Result<Self, CoordinatorError> {
-        if name.contains('/') {
-            let why = "the name of a node has no `/`";
+        if name.is_empty() || name.contains('/') {
+            let why = "the name of a node is not empty and has no `/`";
             return Err(CoordinatorError::Path { text: name.to_owned(), why });
         }
         Self::new(self.prefix() + name)
+    }
+
+    /// A child whose name is known to be right.
+    pub(crate) fn below(&self, name: &str) -> Self {
+        debug_assert_eq!(fault(&format!("/{name}")), None, "`{name}`");
+        Self(self.prefix() + name)
     }
 
     /// The node above; `None` for the root.
@@ -87,7 +93,7 @@ impl NodePath {
 
     /// A child whose name the coordinator made of a prefix and a number, both checked before.
     pub(crate) fn sequential_child(&self, prefix: &str, number: u64) -> Self {
-        Self(format!("{}{prefix}{number:010}", self.prefix()))
+        self.below(&format!("{prefix}{number:010}"))
     }
 }
 
@@ -119,8 +125,10 @@ fn fault(text: &str) -> Option<&'static str> {
 
 /// Control characters, private ones and specials, which ZooKeeper refuses.
 fn is_forbidden(c: char) -> bool {
-    c.is_control() || ('\u{e000}'..='\u{f8ff}').contains(&c) || ('\u{fff0}'..='\u{ffff}').contains(&c)
+    c.is_control()
+        || ('\u{e000}'..='\u{f8ff}').contains(&c)
+        || ('\u{fff0}'..='\u{ffff}').contains(&c)
 }
 
-
-
+#[cfg(test)]
+mod tests;

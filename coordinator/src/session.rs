@@ -184,8 +184,9 @@ impl Session {
             answer = timeout_at(sent + after, call) => answer,
             _ = events.over() => return Err(CoordinatorError::SessionOver),
         };
-        let answer = answer
-            .unwrap_or_else(|_| Err(CoordinatorError::Deadline { action, path: path.clone(), after }));
+        let answer = answer.unwrap_or_else(|_| {
+            Err(CoordinatorError::Deadline { action, path: path.clone(), after })
+        });
         match &answer {
             Ok(_) => self.contact(sent),
             Err(CoordinatorError::SessionOver) => self.end(SessionState::Expired),
@@ -248,5 +249,5 @@ impl Drop for OwnedTask {
     }
 }
 
-
-
+#[cfg(test)]
+mod tests;

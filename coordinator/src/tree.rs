@@ -310,11 +310,7 @@ impl Tree {
     }
 
     /// The node, when it exists and has this version.
-    fn entry(
-        &self,
-        path: &NodePath,
-        version: Option<Version>,
-    ) -> Result<&Entry, CoordinatorError> {
+    fn entry(&self, path: &NodePath, version: Option<Version>) -> Result<&Entry, CoordinatorError> {
         let Some(entry) = self.nodes.get(path.as_str()) else {
             return Err(CoordinatorError::NoNode { path: path.clone() });
         };
@@ -340,5 +336,5 @@ impl Tree {
     }
 }
 
-
-
+#[cfg(test)]
+mod tests;

@@ -183,9 +183,10 @@ impl Connection {
     /// As [`fault`](Self::fault), for a change: errors about a parent name the parent.
     fn change_fault(&self, error: &zk::Error, change: &Change) -> CoordinatorError {
         let above = match (change, error) {
-            (Change::Create { path, .. }, zk::Error::NoNode | zk::Error::NoChildrenForEphemerals) => {
-                path.parent()
-            }
+            (
+                Change::Create { path, .. },
+                zk::Error::NoNode | zk::Error::NoChildrenForEphemerals,
+            ) => path.parent(),
             _ => None,
         };
         self.fault(error, change.action(), above.as_ref().unwrap_or(change.path()))
@@ -282,9 +283,7 @@ impl Connection {
         let client = self.client()?;
         if let [change] = changes {
             let done = self.change(&client, change).await?;
-            return done
-                .map(|path| vec![path])
-                .map_err(|error| self.change_fault(&error, change));
+            return done.map(|path| vec![path]).map_err(|error| self.change_fault(&error, change));
         }
         let Some(first) = changes.first() else {
             return Ok(Vec::new());
@@ -373,9 +372,7 @@ impl Connection {
         let who = if self.has_credentials { zk::AuthId::authed() } else { zk::AuthId::anyone() };
         let what = match access {
             Access::Directory => zk::Permission::ALL,
-            Access::File => {
-                zk::Permission::READ | zk::Permission::WRITE | zk::Permission::ADMIN
-            }
+            Access::File => zk::Permission::READ | zk::Permission::WRITE | zk::Permission::ADMIN,
         };
         [zk::Acl::new(what, who)]
     }

@@ -54,7 +54,8 @@ impl Connection {
             let transaction = self.transaction(changes, &paths, &copy, &tried)?;
             let answer = self.client.clone().txn(transaction).await;
             let answer = answer.map_err(|error| {
-                let first = changes.first().map_or_else(NodePath::root, |first| first.path().clone());
+                let first =
+                    changes.first().map_or_else(NodePath::root, |first| first.path().clone());
                 self.fault(&error, "change", &first)
             })?;
             if answer.succeeded() {
@@ -125,7 +126,8 @@ impl Connection {
     ) -> Result<Txn, CoordinatorError> {
         let mut conditions: Vec<_> =
             copy.nodes.iter().map(|(path, read)| unchanged(path.as_str(), *read)).collect();
-        conditions.extend(copy.counters.iter().map(|(path, read)| unchanged(&counter(path), *read)));
+        conditions
+            .extend(copy.counters.iter().map(|(path, read)| unchanged(&counter(path), *read)));
         let mut writes = Vec::new();
         let named: BTreeSet<_> = copy.nodes.keys().chain(paths).collect();
         for path in named {
@@ -142,7 +144,8 @@ impl Connection {
                     writes.push(TxnOp::put(path.as_str(), new.data, Some(options)));
                 }
                 (Some(old), Some(new)) if new.created != old.created => {
-                    let cause = format!("etcd cannot delete and create `{path}` in one transaction");
+                    let cause =
+                        format!("etcd cannot delete and create `{path}` in one transaction");
                     return Err(CoordinatorError::Broken { cause });
                 }
                 (Some(old), Some(new)) if new.version != old.version => {

@@ -2,7 +2,7 @@
 //! ZooKeeper and a real etcd.
 //!
 //! The checks of [`nodes`] and [`sessions`] are the same for all; each adaptor has a [`World`] in
-//! which it can be connected to and frozen. What only one of them can show is in `servers`.
+//! which it can be connected to and frozen. What only one of them can show is in `zookeeper` and `etcd`.
 
 use std::time::Duration;
 
@@ -10,10 +10,13 @@ use coordinator::Coordinator;
 use coordinator::NodePath;
 use coordinator::Timeouts;
 
+#[cfg(feature = "etcd")]
+mod etcd;
 mod nodes;
-mod servers;
+mod server;
 mod sessions;
 mod worlds;
+mod zookeeper;
 
 use worlds::DirectoryWorld;
 use worlds::MemoryWorld;

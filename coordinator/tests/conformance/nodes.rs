@@ -306,7 +306,8 @@ async fn a_session_owns_its_nodes(client: &dyn Coordinator, world: &impl World) 
     let stage = stage(client, "owned").await;
     let [node, other] = ["node", "other"].map(|name| stage.child(name).unwrap());
     let owner = world.connect(CALM).await;
-    owner.create(&node, "1", SESSION, FILE).await.unwrap();
+    // With the right to have children: it is the lifetime that forbids them.
+    owner.create(&node, "1", SESSION, DIRECTORY).await.unwrap();
     let numbered = owner.create_sequential(&stage, "n-", "", SESSION, FILE).await.unwrap();
     client.create(&other, "1", SESSION, FILE).await.unwrap();
     let stat = owner.read(&node).await.unwrap().unwrap().stat;
