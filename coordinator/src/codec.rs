@@ -102,7 +102,6 @@ pub(crate) fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// Writes a list, an empty one as `null`.
-#[expect(clippy::ptr_arg, reason = "serde hands over the field as it is")]
 pub(crate) fn null_if_empty<T: Serialize, S: Serializer>(
     list: &Vec<T>,
     serializer: S,

@@ -273,7 +273,7 @@ impl Connection {
             let event = watcher.changed().await;
             if event.event_type == zk::EventType::Session {
                 // The end of the session, which the watch hears of from its session.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         Watch::new(fired, self.session.events())

@@ -4,6 +4,8 @@
 //! The checks of [`nodes`] and [`sessions`] are the same for all; each adaptor has a [`World`] in
 //! which it can be connected to and frozen. What only one of them can show is in `zookeeper` and `etcd`.
 
+#![cfg(test)]
+
 use std::time::Duration;
 
 use coordinator::Coordinator;

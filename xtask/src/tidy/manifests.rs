@@ -10,11 +10,12 @@ use super::source::Tree;
 
 /// Who may import whom, as `ARCHITECTURE.md` says; tools (`bench`, `fuzz`, `xtask`) may import what
 /// they want.
-const DIRECTIONS: [(&str, &[&str]); 8] = [
+const DIRECTIONS: [(&str, &[&str]); 9] = [
     ("keyway", &["web", "actors", "command", "routing", "config"]),
     ("web", &["actors", "config", "routing"]),
     ("actors", &["routing", "command", "resp", "config"]),
     ("command", &["resp", "routing"]),
+    ("coordinator", &["routing"]),
     ("config", &[]),
     ("resp", &[]),
     ("routing", &[]),
@@ -23,10 +24,12 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
 ];
 
 /// Libraries, by the beginning of their name, that only these crates may import.
-const RESERVED: [(&str, &[&str]); 3] = [
+const RESERVED: [(&str, &[&str]); 5] = [
     ("actix-web", &["web"]),
     ("actix", &["keyway", "web", "actors"]),
-    ("tokio", &["keyway", "web", "actors", "bench"]),
+    ("tokio", &["keyway", "web", "actors", "bench", "coordinator"]),
+    ("zookeeper", &["coordinator"]),
+    ("etcd", &["coordinator"]),
 ];
 
 const LICENCE: &str = "MIT OR Apache-2.0";
