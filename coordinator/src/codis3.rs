@@ -26,6 +26,7 @@ mod forms;
 pub use crate::codec::Stored;
 pub use forms::Action;
 pub use forms::ActionState;
+pub use forms::Dashboard;
 pub use forms::Group;
 pub use forms::GroupServer;
 pub use forms::Jodis;
@@ -36,7 +37,6 @@ pub use forms::Sentinels;
 pub use forms::Slot;
 pub use forms::SyncAction;
 pub use forms::SyncState;
-pub use forms::Topom;
 
 /// The number of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,9 +77,9 @@ impl Paths {
         Ok(Self { root, jodis, jodis_compatible: compatible.child("proxy")? })
     }
 
-    /// The dashboard's [`Topom`].
+    /// The dashboard's [`Dashboard`].
     #[must_use]
-    pub fn topom(&self) -> NodePath {
+    pub fn dashboard(&self) -> NodePath {
         self.root.below("topom")
     }
 

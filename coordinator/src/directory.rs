@@ -455,3 +455,6 @@ impl Coordinator for Directory {
         self.local.close()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -241,3 +241,6 @@ impl Coordinator for Memory {
         self.0.close()
     }
 }
+
+#[cfg(test)]
+mod tests;

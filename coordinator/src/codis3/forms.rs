@@ -188,7 +188,7 @@ pub struct Proxy {
 /// The dashboard.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Topom {
+pub struct Dashboard {
     /// What identifies it.
     pub token: String,
     /// When it was started; free text.
@@ -241,7 +241,7 @@ impl Stored for Proxy {
     const IS_PRETTY: bool = true;
 }
 
-impl Stored for Topom {
+impl Stored for Dashboard {
     const WHAT: &'static str = "a dashboard";
     const IS_PRETTY: bool = true;
 }

@@ -149,7 +149,7 @@ fn a_dashboard_is_written_as_codis_writes_it() {
             "sys": "Linux vm"
         }"#,
     );
-    let topom = Topom {
+    let dashboard = Dashboard {
         token: "59382daed86ab2c1571b6d928cc629cb".to_owned(),
         start_time: "2026-11-20 07:20:11.1 +0000 UTC m=+0.1".to_owned(),
         admin_addr: "127.0.0.1:28080".to_owned(),
@@ -158,7 +158,7 @@ fn a_dashboard_is_written_as_codis_writes_it() {
         pwd: "/srv/lab".to_owned(),
         sys: "Linux vm".to_owned(),
     };
-    check(&captured, &topom);
+    check(&captured, &dashboard);
 }
 
 #[test]
@@ -185,11 +185,11 @@ fn a_jodis_node_is_written_as_codis_writes_it() {
 
 #[test]
 fn texts_are_escaped_as_codis_escapes_them() {
-    let topom = Topom { pwd: "/a&b <c>\u{2028}€".to_owned(), ..Topom::default() };
-    let text = String::from_utf8(topom.encode()).unwrap();
+    let dashboard = Dashboard { pwd: "/a&b <c>\u{2028}€".to_owned(), ..Dashboard::default() };
+    let text = String::from_utf8(dashboard.encode()).unwrap();
     assert!(text.contains(r#""/a\u0026b \u003cc\u003e\u2028€""#), "{text}");
     let path = NodePath::root();
-    assert_eq!(Topom::decode(&path, text.as_bytes()).unwrap(), topom);
+    assert_eq!(Dashboard::decode(&path, text.as_bytes()).unwrap(), dashboard);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn what_is_missing_null_or_unknown_does_not_hurt() {
 fn paths_are_those_of_codis() {
     let paths = Paths::new("demo").unwrap();
     let check = |path: &NodePath, expected: &str| assert_eq!(path.as_str(), expected);
-    check(&paths.topom(), "/codis3/demo/topom");
+    check(&paths.dashboard(), "/codis3/demo/topom");
     check(&paths.slots(), "/codis3/demo/slots");
     check(&paths.slot(SlotId::new(7).unwrap()), "/codis3/demo/slots/slot-0007");
     check(&paths.groups(), "/codis3/demo/group");
@@ -220,7 +220,7 @@ fn paths_are_those_of_codis() {
     check(&paths.sentinels(), "/codis3/demo/sentinel");
     check(&paths.jodis("5ce0", false).unwrap(), "/jodis/demo/proxy-5ce0");
     check(&paths.jodis("5ce0", true).unwrap(), "/zk/codis/db_demo/proxy/5ce0");
-    let file = filesystem_file(Path::new("/tmp/codis"), &paths.topom());
+    let file = filesystem_file(Path::new("/tmp/codis"), &paths.dashboard());
     assert_eq!(file, Path::new("/tmp/codis/data/codis3/demo/topom"));
     for product in ["", "a/b", "..", "a\nb"] {
         assert!(Paths::new(product).is_err(), "{product:?}");

@@ -20,6 +20,7 @@ use super::server::free_ports;
 use super::server::until_ok;
 use super::sessions;
 use super::soon;
+use super::worlds::folder;
 
 struct EtcdWorld {
     server: Server,
@@ -29,7 +30,7 @@ struct EtcdWorld {
 
 impl EtcdWorld {
     async fn start() -> Self {
-        let root = tempfile::tempdir().unwrap();
+        let root = folder();
         let ports = free_ports();
         let world = Self { server: Self::server(root.path(), ports), ports, root };
         world.wait().await;

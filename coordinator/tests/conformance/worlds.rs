@@ -11,6 +11,12 @@ use tempfile::TempDir;
 
 use super::World;
 
+/// A folder for what a coordinator stores. Where there is a disk in memory, no test has to wait for
+/// a real one.
+pub(super) fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 #[derive(Default)]
 pub(super) struct MemoryWorld(MemoryStore);
 
@@ -36,9 +42,7 @@ pub(super) struct DirectoryWorld {
 
 impl DirectoryWorld {
     pub(super) fn new() -> Self {
-        // Where there is a disk in memory, no test has to wait for a real one.
-        let root = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        Self { root, lock: Mutex::new(None) }
+        Self { root: folder(), lock: Mutex::new(None) }
     }
 }
 

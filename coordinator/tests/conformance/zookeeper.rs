@@ -21,6 +21,7 @@ use super::server::free_ports;
 use super::server::until_ok;
 use super::sessions;
 use super::soon;
+use super::worlds::folder;
 
 /// Where distributions put the libraries; colon-separated globs, as java has them.
 const CLASS_PATH: &str = "/usr/share/java/*:/usr/share/zookeeper/lib/*";
@@ -33,7 +34,7 @@ struct ZooKeeperWorld {
 
 impl ZooKeeperWorld {
     async fn start() -> Self {
-        let root = tempfile::tempdir().unwrap();
+        let root = folder();
         let [port] = free_ports();
         let world = Self { server: Self::server(root.path(), port), port, root };
         world.wait().await;
