@@ -20,9 +20,9 @@ test *args:
 it *args:
     cargo build --package keyway && cargo nextest run --package integration {{args}}
 
-# Run the simulation of changes of slots with so many seeds.
-sim seeds="256":
-    KEYWAY_SEEDS={{seeds}} cargo test --package actors --test fill_simulation
+# Run the simulations with so many seeds; KEYWAY_SEED=7 runs one again, KEYWAY_TRACE=1 tells all.
+sim seeds="1000":
+    KEYWAY_SEEDS={{seeds}} cargo test --package sim --package actors --test simulation --test fill_simulation -- --nocapture every_rule fills_keep
 
 # Run each fuzz target for some seconds.
 fuzz-smoke seconds="10":

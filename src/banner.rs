@@ -17,8 +17,9 @@ pub(crate) fn print(
     workers: usize,
     table: &SlotTable,
     found: &[Found],
+    is_kept: bool,
 ) {
-    let text = compose(listen, admin, workers, table, found);
+    let text = compose(listen, admin, workers, table, found, is_kept);
     // Nobody may be there to read it; the log says the same.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
@@ -29,6 +30,7 @@ fn compose(
     workers: usize,
     table: &SlotTable,
     found: &[Found],
+    is_kept: bool,
 ) -> String {
     let mut text = String::new();
     let threads = if workers == 1 { "worker" } else { "workers" };
@@ -51,6 +53,9 @@ fn compose(
             Err(error) => format!("does not answer: {error}"),
         };
         let _ = writeln!(text, "  backend  {addr}  {slots:>4} slots  {what}");
+    }
+    if is_kept {
+        let _ = writeln!(text, "  slots    as they were kept in `state_dir`");
     }
     let offline = table.assignments().filter(|(_, assignment)| assignment.is_offline()).count();
     if offline > 0 {
@@ -81,7 +86,7 @@ mod tests {
             vec![(addrs[0].clone(), Ok(report)), (addrs[1].clone(), Err("refused".to_owned()))];
         let listen = "127.0.0.1:19000".parse().unwrap();
         let admin = "127.0.0.1:11080".parse().unwrap();
-        let text = compose(listen, admin, 2, &table, &found);
+        let text = compose(listen, admin, 2, &table, &found, false);
         assert!(text.contains("redis-cli -h 127.0.0.1 -p 19000"));
         assert!(text.contains("admin    http://127.0.0.1:11080/"));
         assert!(text.contains("backend  h:1   512 slots  redis 7.0.15, primary, 1 replica\n"));

@@ -11,7 +11,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use admin::{AdminArgs, Order};
+pub(crate) use admin::{AdminArgs, MoveArgs, Order, SlotsOrder};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

@@ -7,6 +7,7 @@ mod default_config;
 mod man;
 mod metrics;
 mod proxy;
+mod slots;
 
 use crate::cli::{Cli, Command};
 use crate::output::Failure;

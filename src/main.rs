@@ -1,7 +1,7 @@
 //! The `keyway` program: reads the command line and hands over to the command it names.
 //!
 //! Exit status: 0 when the command did its work, 1 when it could not, 2 when the command line
-//! itself is wrong.
+//! itself is wrong. Commands may have further ones, which their help tells.
 
 mod admin;
 mod auto_online;
@@ -15,6 +15,7 @@ mod pidfile;
 mod proxy;
 mod settings;
 mod slots;
+mod state;
 mod wiring;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // The same form as every other error of the command line, with usage and colours.
         Err(Failure::Usage(error)) => error.exit(),
+        Err(Failure::Status(status)) => ExitCode::from(status),
         Err(Failure::Other(error)) => {
             output::report("error", &format!("{error:#}"));
             ExitCode::FAILURE

@@ -8,6 +8,8 @@ pub(crate) enum Failure {
     Usage(clap::Error),
     /// Anything else: exit status 1.
     Other(anyhow::Error),
+    /// Everything was said already; this is the exit status.
+    Status(u8),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {

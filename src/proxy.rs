@@ -24,6 +24,7 @@ use crate::auto_online::{self, Source};
 use crate::banner;
 use crate::logging::LevelHandle;
 use crate::slots::Slots;
+use crate::state::State;
 use crate::wiring::{AdminParts, Proxy};
 
 /// How long a backend may take to introduce itself at start.
@@ -59,6 +60,9 @@ async fn serve(
     // Without slots the proxy waits for a dashboard to fill them and to start it.
     let is_managed = matches!(slots, Slots::Offline);
     let (mut settings, table) = slots.apply(config)?;
+    let state = State::open(&settings.config)?;
+    let kept = kept_slots(state.as_ref(), &log)?;
+    let (table, is_kept) = kept.map_or((table, false), |kept| (kept, true));
     let found = look_at_backends(&settings, &table, &log).await;
     settings.redis_version = lowest_version(&found);
 
@@ -78,10 +82,10 @@ async fn serve(
     let told_addr = identity.model.admin_addr.clone();
     warn_of_open_admin(&config, admin_addr, &log);
     let admin = AdminParts { listener: admin.into_std()?, identity, level };
-    let proxy = Proxy::start(Arc::clone(&shared), &table, clients, admin, &log).await?;
+    let proxy = Proxy::start(Arc::clone(&shared), &table, clients, admin, state, &log).await?;
 
     if config.log_format == LogFormat::Term {
-        banner::print(listen, admin_addr, workers, &table, &found);
+        banner::print(listen, admin_addr, workers, &table, &found, is_kept);
     }
     info!(log, "admin api is listening"; "admin" => %admin_addr);
     info!(log, "proxy is listening"; "listen" => %listen, "admin" => %admin_addr,
@@ -113,6 +117,17 @@ async fn serve(
             bail!("stopped by a second signal")
         }
     }
+}
+
+/// The slots that the proxy had before its last end, if it keeps them.
+fn kept_slots(state: Option<&State>, log: &Logger) -> anyhow::Result<Option<SlotTable>> {
+    let Some(state) = state else { return Ok(None) };
+    let kept = state.slots()?;
+    if kept.is_some() {
+        info!(log, "slots are those that were kept, not those of the command line";
+            "file" => %state.slots_file().display());
+    }
+    Ok(kept)
 }
 
 /// Why no dashboard has brought the proxy online; never ends when one has, or none is asked.

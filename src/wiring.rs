@@ -7,10 +7,12 @@
 //! admin server ─► TopologyActor ── PrepareFill, CommitFill ┘
 //!     │                 ▲ SwitchPrimaries
 //!     ├─────────► SentinelActor ◄─ sentinels
+//!     ├─────────► MoverActor ─► admin servers of all proxies, this one's among them
 //!     │              ListenerActor ◄─ clients
 //!     └► MeterActor (reads the workers' counters) ◄─ Reports
 //! ```
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,17 +23,22 @@ use actors::sentinel::SentinelActor;
 use actors::stats::{AddWorker, StatsActor};
 use actors::supervisor::{Drain, QueryRouter, SupervisorActor};
 use actors::topology::{AddRouter, TopologyActor};
-use actors::worker::Shared;
+use actors::worker::{Credentials, Shared};
 use anyhow::Context as _;
-use routing::SlotTable;
+use mover::{HaltMoves, Login, MoverActor, Surroundings};
+use routing::{BackendAddr, SlotTable};
 use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
-use web::{Admin, Identity, MeterActor, Reports, ServerHandle};
+use web::{Admin, AdminFleet, Identity, MeterActor, Reports, ServerHandle};
 
 use crate::logging::LevelHandle;
+use crate::state::State;
 
 /// How long the admin server may take to finish the answers it has begun.
 const ADMIN_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How much of a proxy's token tells it from others at the servers that its mover works on.
+const MOVER_NAME_CHARS: usize = 12;
 
 /// What the admin server is made of.
 pub(crate) struct AdminParts {
@@ -48,7 +55,34 @@ pub(crate) struct Proxy {
     reports: Reports,
     /// The workers' threads, which end with this.
     arbiters: Vec<Arbiter>,
+    mover: Option<Addr<MoverActor>>,
+    /// Nobody else uses the folder while this lives.
+    _state: Option<State>,
     log: Logger,
+}
+
+/// The mover of the proxy. It begins when the admin server answers, and waits for it until then.
+fn mover(
+    state: &State,
+    shared: &Arc<Shared>,
+    listener: &std::net::TcpListener,
+    identity: &Identity,
+    log: &Logger,
+) -> anyhow::Result<MoverActor> {
+    let config = &shared.settings.config;
+    let fleet = AdminFleet::new(config, identity, listener.local_addr()?);
+    let settings = Arc::clone(&shared.settings);
+    let login_of = move |addr: &BackendAddr| {
+        let Credentials { user, password } = settings.credentials_of(addr).clone();
+        Login { user, password }
+    };
+    let around = Surroundings {
+        fleet: Rc::new(fleet),
+        login_of: Rc::new(login_of),
+        name: identity.model.token.chars().take(MOVER_NAME_CHARS).collect(),
+        log: log.clone(),
+    };
+    MoverActor::open(state.journal_file(), around).context("take up moves of slots")
 }
 
 impl Proxy {
@@ -58,11 +92,13 @@ impl Proxy {
         table: &SlotTable,
         clients: TcpListener,
         admin: AdminParts,
+        state: Option<State>,
         log: &Logger,
     ) -> anyhow::Result<Self> {
         let stats = StatsActor::new(Arc::clone(&shared)).start();
         let fill_timeout = shared.settings.config.fill_timeout;
-        let topology = TopologyActor::new(table.clone(), fill_timeout, log.clone()).start();
+        let topology = TopologyActor::new(table.clone(), fill_timeout, log.clone());
+        let topology = topology.saving(state.as_ref().map(State::save_slots)).start();
         let mut arbiters = Vec::new();
         let mut supervisors = Vec::new();
         for index in 0..shared.counters.len() {
@@ -82,11 +118,14 @@ impl Proxy {
         let settings = Arc::clone(&shared.settings);
         let sentinels = SentinelActor::new(settings, topology.clone(), log.clone()).start();
         let AdminParts { listener, identity, level } = admin;
+        let mover = state.as_ref().map(|state| mover(state, &shared, &listener, &identity, log));
+        let mover = mover.transpose()?.map(Actor::start);
         let admin = Admin {
             shared: Arc::clone(&shared),
             stats,
             topology,
             sentinels,
+            mover: mover.clone(),
             meter: MeterActor::new(Arc::clone(&shared)).start(),
             identity: Arc::new(identity),
             set_log_level: Arc::new(move |to| level.set(to)),
@@ -98,12 +137,17 @@ impl Proxy {
         actix_rt::spawn(server);
         let listener =
             ListenerActor::new(shared, supervisors.clone(), clients, log.clone()).start();
-        Ok(Self { listener, supervisors, admin, reports, arbiters, log: log.clone() })
+        let log = log.clone();
+        Ok(Self { listener, supervisors, admin, reports, arbiters, mover, _state: state, log })
     }
 
     /// Accepts no more clients and lets those that are there have their replies, within a
     /// deadline. The admin server answers until then; whoever ordered the stop has its answer.
     pub(crate) async fn stop(self, deadline: Duration) {
+        // The admin server refuses orders from now on, those of the mover as well.
+        if let Some(mover) = &self.mover {
+            let _ = mover.send(HaltMoves).await;
+        }
         let _ = self.listener.send(StopListening).await;
         let drained = async {
             // All workers drain at the same time.

@@ -35,7 +35,6 @@ mod request;
 mod status;
 mod waiting;
 
-use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,14 +44,13 @@ use std::time::Duration;
 use actix::prelude::*;
 use bytes::Bytes;
 use slog::{debug, info, warn};
-use tokio::net::TcpStream;
 
 pub use reply_to::ReplyTo;
 pub use request::ForwardRequest;
 pub use status::{BackendStatus, ConnState, Role, Target};
 
 use crate::client_error::RequestFailure;
-use crate::io::OutBuffer;
+use crate::io::{OutBuffer, Socket};
 use crate::router::RouterActor;
 use crate::slow_log::BackendId;
 use crate::supervisor::Tick;
@@ -113,9 +111,9 @@ pub struct BackendConnActor {
     worker: Rc<Worker>,
     router: Addr<RouterActor>,
     status: Rc<ConnStatus>,
-    /// Names the backend in [`Stamps`].
+    /// Names the backend in [`Stamps`](crate::slow_log::Stamps).
     id: BackendId,
-    io: Option<TcpStream>,
+    io: Option<Socket>,
     out: OutBuffer,
     /// Some of `out` was not written in the turn in which it came.
     is_late: bool,
@@ -448,7 +446,7 @@ impl BackendConnActor {
     /// Connects at once after a first loss; otherwise refuses requests until the next attempt.
     fn schedule_attempt(&mut self, ctx: &Context<Self>) {
         let now_ms = self.worker.clock.now_ms();
-        let delay = self.backoff.next(RandomState::new().hash_one(now_ms));
+        let delay = self.backoff.next(self.worker.chance.next());
         let Some(delay) = delay else {
             self.status.become_state(ConnState::Connecting);
             self.connect(ctx);

@@ -21,6 +21,7 @@
 //! [`backend_conn`].
 
 pub mod backend_conn;
+mod chance;
 pub mod client_error;
 mod io;
 pub mod latency;
@@ -30,6 +31,8 @@ pub mod probe;
 pub mod router;
 pub mod sentinel;
 pub mod session;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod slow_log;
 pub mod stats;
 pub mod supervisor;

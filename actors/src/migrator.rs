@@ -28,7 +28,7 @@ mod lane;
 mod queues;
 mod wire;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -141,7 +141,7 @@ pub struct MigratorActor {
     lanes: HashMap<LaneId, Lane>,
     /// Lanes that may have something to ask. Empty between messages.
     stirred: Vec<LaneId>,
-    sources: HashMap<BackendAddr, Source>,
+    sources: BTreeMap<BackendAddr, Source>,
     asks: HashMap<u32, Ask>,
     next_ask: u32,
     /// Answers that have come in part.
@@ -162,7 +162,7 @@ impl MigratorActor {
             let_go: HashSet::new(),
             lanes: HashMap::new(),
             stirred: Vec::new(),
-            sources: HashMap::new(),
+            sources: BTreeMap::new(),
             asks: HashMap::new(),
             next_ask: 0,
             begun: HashMap::new(),
@@ -199,7 +199,7 @@ impl Handler<MoveKeys> for MigratorActor {
             };
             self.take(batch.database, waiting);
         }
-        self.ask_stirred();
+        self.end_turn();
     }
 }
 
@@ -207,8 +207,6 @@ impl Handler<DrainSlots> for MigratorActor {
     type Result = ();
 
     fn handle(&mut self, drain: DrainSlots, _ctx: &mut Self::Context) {
-        // Whatever the fill makes of the slots: nothing is known of their keys then.
-        self.let_go.clear();
         self.drains.push(drain);
         self.answer_drained();
     }
@@ -234,7 +232,7 @@ impl Handler<ReplyBatch> for MigratorActor {
             };
             self.take_answer(ask, &answer, batch.stamps, ctx);
         }
-        self.ask_stirred();
+        self.end_turn();
     }
 }
 
@@ -246,7 +244,7 @@ impl Handler<RepliesFailed> for MigratorActor {
             self.begun.remove(&ticket.number());
             self.take_failure(ticket.number(), failure);
         }
-        self.ask_stirred();
+        self.end_turn();
     }
 }
 
@@ -287,6 +285,9 @@ impl MigratorActor {
         match self.method(&waiting.migration) {
             Some(method) => {
                 waiting.method = method;
+                self.admit(keys, waiting);
+            }
+            None if self.is_source_done(&keys, &waiting.migration.source) => {
                 self.admit(keys, waiting);
             }
             None => self.wait_for_abilities(keys, waiting),
@@ -351,15 +352,22 @@ impl MigratorActor {
         Some((keys, waiting))
     }
 
+    /// Does at the end of a message what all that came of it makes possible.
+    // ORDER: rounds hear that this actor is drained behind the last request that it has let through,
+    // so that their fences go behind it as well (M-5).
+    fn end_turn(&mut self) {
+        self.ask_stirred();
+        if !self.drains.is_empty() {
+            self.answer_drained();
+        }
+    }
+
     /// A request with these keys waits here no more.
     fn forget(&mut self, keys: &Keys) {
         for (_, key) in keys {
             if let Some(count) = self.waiting_by_slot.get_mut(slot_of(key).index()) {
                 *count = count.saturating_sub(1);
             }
-        }
-        if !self.drains.is_empty() {
-            self.answer_drained();
         }
     }
 
@@ -391,10 +399,14 @@ impl MigratorActor {
     fn answer_drained(&mut self) {
         let waiting = &self.waiting_by_slot;
         let is_busy = |slot: &SlotId| waiting.get(slot.index()).is_some_and(|count| *count > 0);
-        let (busy, drained) = std::mem::take(&mut self.drains)
+        let (busy, drained): (Vec<_>, Vec<_>) = std::mem::take(&mut self.drains)
             .into_iter()
             .partition(|drain: &DrainSlots| drain.slots.iter().any(is_busy));
         self.drains = busy;
+        if !drained.is_empty() {
+            // Whatever the fill makes of the slots: nothing is known of their keys then.
+            self.let_go.clear();
+        }
         for DrainSlots { epoch, token, .. } in drained {
             self.router.do_send(SlotsDrained { epoch, token });
         }

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use routing::BackendAddr;
-use tokio::net::TcpStream;
 
 use crate::backend_conn::connect::{ConnectFailure, Conversation};
+use crate::io::socket;
 use crate::worker::Credentials;
 
 /// What a backend says of itself.
@@ -46,7 +46,7 @@ pub async fn probe(
 }
 
 async fn ask(addr: &BackendAddr, credentials: &Credentials) -> Result<String, ConnectFailure> {
-    let io = TcpStream::connect((addr.host(), addr.port())).await?;
+    let io = socket::connect(addr, Duration::ZERO).await?;
     let mut conversation = Conversation::new(io);
     conversation.authenticate(credentials).await?;
     let reply = conversation.ask(&[b"INFO"]).await?;

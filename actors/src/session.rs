@@ -51,10 +51,9 @@ use bytes::{Bytes, BytesMut};
 use command::Merge;
 use resp::request::RequestFramer;
 use slog::{debug, info};
-use tokio::net::TcpStream;
 
 use crate::client_error::{CloseReason, RequestFailure};
-use crate::io::OutBuffer;
+use crate::io::{OutBuffer, Socket};
 use crate::router::RouterActor;
 use crate::slow_log::Stamps;
 use crate::stats::StatsActor;
@@ -168,7 +167,7 @@ pub struct SessionActor {
     _slot: ClientSlot,
     /// In every message that will be answered; made once, because an `Addr` is dear to clone.
     me: Option<Arc<Addr<Self>>>,
-    io: TcpStream,
+    io: Socket,
     phase: Phase,
     /// The client has closed its side.
     is_half_closed: bool,
@@ -194,7 +193,7 @@ impl SessionActor {
         links: Rc<Links>,
         record: Rc<ClientRecord>,
         slot: ClientSlot,
-        io: TcpStream,
+        io: Socket,
     ) -> Self {
         let is_authenticated = worker.settings.session_credentials.password.is_empty();
         record.database.set(worker.settings.database_initial);

@@ -16,8 +16,8 @@
 //!
 //! Bounds: `proxy_max_clients`, counted by the listener before a client comes here.
 
-use std::collections::HashMap;
-use std::net::{SocketAddr, TcpStream as StdTcpStream};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +25,11 @@ use std::time::Duration;
 use actix::prelude::*;
 use routing::SlotTable;
 use slog::{Logger, debug, o};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::backend_conn::BackendStatus;
 use crate::client_error::CloseReason;
+use crate::io::socket::{self, Accepted};
 use crate::router::{QueryBackends, RouterActor};
 use crate::session::record::ClientRecord;
 use crate::session::{CloseSession, DrainSession, Links, SessionActor};
@@ -52,7 +52,7 @@ pub struct Tick;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct NewClient {
-    pub(crate) io: StdTcpStream,
+    pub(crate) io: Accepted,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) id: u64,
@@ -136,7 +136,7 @@ pub struct SupervisorActor {
     table: SlotTable,
     stats: Addr<StatsActor>,
     links: Option<Rc<Links>>,
-    sessions: HashMap<u64, Session>,
+    sessions: BTreeMap<u64, Session>,
     ticks: u64,
     is_draining: bool,
     drained: Vec<oneshot::Sender<()>>,
@@ -158,7 +158,7 @@ impl SupervisorActor {
             table,
             stats,
             links: None,
-            sessions: HashMap::new(),
+            sessions: BTreeMap::new(),
             ticks: 0,
             is_draining: false,
             drained: Vec::new(),
@@ -184,7 +184,7 @@ impl Handler<NewClient> for SupervisorActor {
         let Some(links) = self.links.as_ref().filter(|_| !self.is_draining) else {
             return;
         };
-        let io = match TcpStream::from_std(client.io) {
+        let io = match socket::adopt(client.io) {
             Ok(io) => io,
             Err(error) => {
                 debug!(self.worker.log, "client is gone"; "peer" => %client.peer, "error" => %error);

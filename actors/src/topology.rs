@@ -24,6 +24,10 @@
 //!
 //! Supervision: started by wiring, lives as long as the process.
 //!
+//! With a [`SaveSlots`], the table is on disk before a round is answered, whatever it was for; the
+//! data path does not wait for the disk. A crash between the commit and the disk brings back the
+//! table before the change, of which nobody was told that it had happened.
+//!
 //! Bounds: one round at a time, [`FILLS_WAITING_MAX`] wait; a round ends within `fill_timeout`,
 //! a switch a second and the closing of connections later.
 //! Questions never wait for a round.
@@ -38,7 +42,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use routing::{BackendAddr, SlotAssignment, SlotId, SlotSource, SlotTable};
-use slog::{Logger, info, warn};
+use slog::{Logger, error, info, warn};
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -54,6 +58,12 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long requests may still be in flight to a primary that has been replaced.
 pub const SWITCH_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the disk may take.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Puts a slot table on disk, so that the proxy has it after a crash. It may block.
+pub type SaveSlots = Arc<dyn Fn(&SlotTable) -> std::io::Result<()> + Send + Sync>;
 
 /// Tells of a router, which has the table that this actor was started with.
 #[derive(Message)]
@@ -77,7 +87,7 @@ pub struct Filled {
     pub held: Duration,
 }
 
-/// Why a fill did not happen. The slots are as they were.
+/// Why a fill did not happen. The slots are as they were, unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum FillError {
     /// Requests of the slots were still under way at the deadline.
@@ -91,6 +101,12 @@ pub enum FillError {
     /// The proxy is stopping.
     #[error("the proxy is stopping")]
     Stopping,
+    /// The change is in place, and would not survive the end of the proxy.
+    #[error(
+        "the slots are changed, but could not be saved in `state_dir` ({0}): see the log, and try \
+         again"
+    )]
+    NotSaved(std::io::ErrorKind),
 }
 
 /// Replaces primaries that are dead or demoted, on all workers or on none. What else a slot has
@@ -140,6 +156,8 @@ struct RoundEnded {
 
 struct Round {
     epoch: u64,
+    /// The table with the changes, when it is to be saved.
+    table: Option<SlotTable>,
     changes: Arc<[(SlotId, SlotAssignment)]>,
     /// When requests that are still in flight are cut off; `None`: never.
     cut_off_after: Option<Duration>,
@@ -166,6 +184,7 @@ pub struct TopologyActor {
     held: Arc<[SlotId]>,
     waiting: VecDeque<WaitingOrder>,
     timeout: Duration,
+    save: Option<SaveSlots>,
     log: Logger,
 }
 
@@ -176,7 +195,14 @@ impl TopologyActor {
         let epoch = table.epoch();
         let (routers, waiting) = (Vec::new(), VecDeque::new());
         let held = Arc::default();
-        Self { table, epoch, routers, is_filling: false, held, waiting, timeout, log }
+        let save = None;
+        Self { table, epoch, routers, is_filling: false, held, waiting, timeout, save, log }
+    }
+
+    /// The same, with a table that is on disk after every change.
+    #[must_use]
+    pub fn saving(self, save: Option<SaveSlots>) -> Self {
+        Self { save, ..self }
     }
 }
 
@@ -231,6 +257,10 @@ impl Handler<RoundEnded> for TopologyActor {
 
     fn handle(&mut self, ended: RoundEnded, ctx: &mut Self::Context) {
         let RoundEnded { round, result } = ended;
+        // A change that could not be saved is in place all the same.
+        if let Err(FillError::NotSaved(_)) = &result {
+            let _ = self.table.fill(round.epoch, round.changes.iter().cloned());
+        }
         match result {
             Ok(filled) => {
                 // The epoch is newer than the table's: rounds run one at a time (T-4).
@@ -298,12 +328,27 @@ impl TopologyActor {
                 (switched(&self.table, &switches), Some(SWITCH_DRAIN_TIMEOUT))
             }
         };
+        let changes: Arc<[_]> = changes.into();
         self.held = changes.iter().map(|(slot, _)| *slot).collect();
         let slots = Arc::clone(&self.held);
-        let round = Round { epoch: self.epoch, changes: changes.into(), cut_off_after, answer };
+        let table = self.save.as_ref().map(|_| {
+            let mut table = self.table.clone();
+            // Newer than the table's: rounds run one at a time (T-4).
+            let _ = table.fill(self.epoch, changes.iter().cloned());
+            table
+        });
+        let mut round = Round { epoch: self.epoch, table, changes, cut_off_after, answer };
         let (me, routers, timeout) = (ctx.address(), self.routers.clone(), self.timeout);
+        let (save, log) = (self.save.clone(), self.log.clone());
         actix_rt::spawn(async move {
-            let result = run_round(&routers, &round, slots, timeout).await;
+            let mut result = run_round(&routers, &round, slots, timeout).await;
+            if let (Ok(_), Some(save), Some(table)) = (&result, save, round.table.take())
+                && let Err(error) = save_slots(save, table).await
+            {
+                error!(log, "slots are changed but not saved"; "epoch" => round.epoch,
+                    "error" => %error);
+                result = Err(FillError::NotSaved(error.kind()));
+            }
             #[expect(clippy::disallowed_methods, reason = "BOUND: one round at a time")]
             me.do_send(RoundEnded { round, result });
         });
@@ -337,6 +382,16 @@ async fn run_round(
     let committed = ask_all(routers, CommitFill { epoch, changes: Arc::clone(&round.changes) });
     let _ = tokio::time::timeout(COMMIT_TIMEOUT, committed).await;
     Ok(Filled { epoch, held: started.elapsed() })
+}
+
+/// Saves a table, on a thread that may block.
+async fn save_slots(save: SaveSlots, table: SlotTable) -> std::io::Result<()> {
+    let saved = tokio::task::spawn_blocking(move || save(&table));
+    match tokio::time::timeout(SAVE_TIMEOUT, saved).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(error)) => Err(std::io::Error::other(error)),
+        Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+    }
 }
 
 /// The slots that a switch of primaries touches, with what becomes of them.

@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::chance::Chance;
 use crate::io::ReadArena;
 use crate::latency::{Histogram, RequestClass};
 use crate::session::window::{Left, WindowLimits};
@@ -115,6 +116,9 @@ pub struct Shared {
     pub run_id: String,
     /// Whether the proxy takes clients, and whether it is to stop.
     pub lifecycle: Lifecycle,
+    /// What chance begins with, wherever the proxy leaves something to it. By chance itself, except
+    /// in a simulation.
+    pub jitter_seed: u64,
     /// The id of the next client.
     pub(crate) next_client_id: AtomicU64,
     next_slow_id: AtomicU64,
@@ -178,6 +182,7 @@ impl Shared {
             started: Instant::now(),
             run_id: random_hex(),
             lifecycle: Lifecycle::default(),
+            jitter_seed: RandomState::new().hash_one(0),
             next_client_id: AtomicU64::new(1),
             next_slow_id: AtomicU64::new(0),
         }
@@ -222,6 +227,7 @@ pub(crate) struct Worker {
     pub(crate) backends: BackendNames,
     pub(crate) slow_log: RefCell<SlowLog>,
     pub(crate) log: Logger,
+    pub(crate) chance: Chance,
 }
 
 impl Worker {
@@ -242,6 +248,7 @@ impl Worker {
             backends: BackendNames::default(),
             slow_log: RefCell::new(slow_log),
             log,
+            chance: Chance::new(shared.jitter_seed.wrapping_add(index as u64)),
             shared,
         }
     }

@@ -52,6 +52,26 @@ impl Client {
         read_reply(&mut self.stream)
     }
 
+    /// Asks for the next keys after a cursor; gives the cursor after them.
+    pub(crate) fn scan(&mut self, cursor: &str) -> Result<(String, Vec<String>)> {
+        self.send(&encode(&["SCAN", cursor, "COUNT", "1000"]))?;
+        read_count(&mut self.stream)?;
+        let next = read_reply(&mut self.stream)?;
+        let count = read_count(&mut self.stream)?;
+        let keys = (0..count).map(|_| read_reply(&mut self.stream));
+        Ok((next, keys.collect::<Result<_>>()?))
+    }
+
+    /// Sends commands together, and reads all their replies.
+    pub(crate) fn call_all(&mut self, commands: &[Vec<&str>]) -> Result<()> {
+        let bytes: Vec<u8> = commands.iter().flat_map(|command| encode(command)).collect();
+        self.send(&bytes)?;
+        for _ in commands {
+            read_reply(&mut self.stream)?;
+        }
+        Ok(())
+    }
+
     /// Sets every key to `value`, in batches.
     pub(crate) fn fill(&mut self, keys: impl Iterator<Item = String>, value: &str) -> Result<()> {
         let mut batch = Vec::new();
@@ -89,6 +109,14 @@ fn encode(command: &[&str]) -> Vec<u8> {
         bytes.extend_from_slice(format!("${}\r\n{part}\r\n", part.len()).as_bytes());
     }
     bytes
+}
+
+/// Reads how many elements an array has.
+fn read_count(stream: &mut impl BufRead) -> Result<usize> {
+    let mut line = String::new();
+    stream.read_line(&mut line).context("read a reply")?;
+    let count = line.trim_end().strip_prefix('*').and_then(|count| count.parse().ok());
+    count.with_context(|| format!("unexpected reply `{}`", line.trim_end()))
 }
 
 /// Reads one reply; an error reply is an error.

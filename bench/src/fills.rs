@@ -141,7 +141,7 @@ fn held(rig: &Rig) -> Result<Vec<Duration>> {
 }
 
 /// The time in a line of the log, in either of its forms.
-fn parse_held(line: &str) -> Option<Duration> {
+pub(crate) fn parse_held(line: &str) -> Option<Duration> {
     let (_, rest) = line.split_once("held_us")?;
     let digits: String =
         rest.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
@@ -179,7 +179,7 @@ fn report(machine: &Machine, all: &[Times]) -> String {
 }
 
 /// The median, the 99th percentile and the largest.
-fn columns(times: &[Duration]) -> String {
+pub(crate) fn columns(times: &[Duration]) -> String {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     let at = |percent: usize| {

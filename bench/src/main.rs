@@ -7,7 +7,9 @@
 //!   then: medians, ratios, floors              (report.rs)
 //! ```
 //!
-//! `--fills` measures something else: what changes of slots cost under load (fills.rs).
+//! `--fills` measures something else: what changes of slots cost under load (fills.rs). So do
+//! `--migration`: what moving slots with their keys costs (migration.rs), and `--bulk-move`: how fast
+//! whole slots move (bulk_move.rs).
 //!
 //! The figure to look at is the proxy's processor time per request: requests per second are
 //! bounded by the machine, which the load generator, the proxy and the servers share.
@@ -15,12 +17,14 @@
 //! Every started process ends with this one, also on errors and signals (processes.rs). See
 //! README.md for how to run it and how to read the result.
 
+mod bulk_move;
 mod client;
 mod fills;
 mod idle;
 mod load;
 mod machine;
 mod measure;
+mod migration;
 mod processes;
 mod programs;
 mod report;
@@ -86,6 +90,14 @@ struct Options {
     #[arg(long, conflicts_with_all = ["rounds", "only", "targets", "floors"])]
     fills: bool,
 
+    /// Measure what moving slots and their keys costs instead: Keyway alone.
+    #[arg(long, conflicts_with_all = ["rounds", "only", "targets", "floors", "fills"])]
+    migration: bool,
+
+    /// Measure moves of whole slots instead: Keyway beside a loop of MIGRATE.
+    #[arg(long, conflicts_with_all = ["rounds", "seconds", "only", "targets", "floors", "fills", "migration"])]
+    bulk_move: bool,
+
     /// Write the report to this file as well.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
@@ -132,12 +144,22 @@ fn main() -> ExitCode {
 fn run(options: &Options, processes: &Processes) -> Result<bool> {
     options.check()?;
     processes.kill_on_signals()?;
-    if !options.fills && options.has_workload(IDLE) {
+    if options.bulk_move {
+        let programs = Programs::find(&[TargetKind::Keyway], &options.keyway)?;
+        publish(options, &bulk_move::measure(processes, &programs)?)?;
+        return Ok(true);
+    }
+    if !options.fills && !options.migration && options.has_workload(IDLE) {
         idle::raise_open_files()?;
     }
     if options.fills {
         let programs = Programs::find(&[TargetKind::Keyway], &options.keyway)?;
         publish(options, &fills::measure(processes, &programs, options.seconds)?)?;
+        return Ok(true);
+    }
+    if options.migration {
+        let programs = Programs::find(&[TargetKind::Keyway], &options.keyway)?;
+        publish(options, &migration::measure(processes, &programs, options.seconds)?)?;
         return Ok(true);
     }
     let programs = Programs::find(&options.kinds(), &options.keyway)?;

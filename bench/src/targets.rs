@@ -74,6 +74,8 @@ pub(crate) struct Rig {
     admin: Option<SocketAddr>,
     /// Of keyway.
     workers: u32,
+    /// Whether keyway keeps its state, and so can move slots.
+    keeps_state: bool,
     // Last, so that it is removed after the processes that write to it have ended.
     dir: TempDir,
 }
@@ -97,12 +99,17 @@ impl Rig {
         kinds: &[TargetKind],
     ) -> Result<Self> {
         // One, as its peers have one thread.
-        Self::with_workers(processes, programs, kinds, 1)
+        Self::with_workers(processes, programs, kinds, 1, false)
     }
 
     /// Starts keyway alone, with more than one worker, so that a fill has something to agree on.
     pub(crate) fn start_for_fills(processes: &Processes, programs: &Programs) -> Result<Self> {
-        Self::with_workers(processes, programs, &[TargetKind::Keyway], 2)
+        Self::with_workers(processes, programs, &[TargetKind::Keyway], 2, false)
+    }
+
+    /// Starts keyway alone, with a folder for its state.
+    pub(crate) fn start_for_moves(processes: &Processes, programs: &Programs) -> Result<Self> {
+        Self::with_workers(processes, programs, &[TargetKind::Keyway], 1, true)
     }
 
     fn with_workers(
@@ -110,13 +117,14 @@ impl Rig {
         programs: &Programs,
         kinds: &[TargetKind],
         workers: u32,
+        keeps_state: bool,
     ) -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("keyway-bench-")
             .tempdir()
             .context("create a temporary folder")?;
         let (targets, backends) = (Vec::new(), Vec::new());
-        let mut rig = Self { targets, backends, admin: None, workers, dir };
+        let mut rig = Self { targets, backends, admin: None, workers, keeps_state, dir };
         for number in 1..=BACKENDS {
             let backend = rig.start_backend(processes, programs, number)?;
             rig.backends.push(backend);
@@ -193,6 +201,9 @@ impl Rig {
         if kind == TargetKind::Keyway {
             // Its default of 1000 clients is that of Codis.
             command.env("KEYWAY_PROXY_MAX_CLIENTS", PROXY_CONNECTIONS_MAX.to_string());
+        }
+        if kind == TargetKind::Keyway && self.keeps_state {
+            command.env("KEYWAY_STATE_DIR", self.dir().join("state"));
         }
         let name = kind.to_string();
         let process = processes.spawn(&name, &mut command, &self.log(&name))?;

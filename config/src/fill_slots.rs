@@ -18,8 +18,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::addr;
@@ -30,36 +30,40 @@ mod order;
 /// How many slots there are.
 const SLOTS: usize = 1024;
 
-/// One element: what a slot's entry says.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// One element: what a slot's entry says. Written, it leaves out what is at its zero value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SlotForm {
     /// The slot, 0 to 1023.
     pub id: u16,
     /// Whether requests to the slot wait.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub locked: bool,
     /// The primary, `host:port`; empty: the slot is offline.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub backend_addr: String,
     /// The group of that primary; a label.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub backend_addr_group_id: i64,
     /// The primary that keys are moved from; empty: the slot does not migrate.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub migrate_from: String,
     /// The group of that primary; a label.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub migrate_from_group_id: i64,
     /// Whether the target's key counts where both servers have it.
     #[serde(default)]
     pub migrate_keeps_target: bool,
     /// How keys are moved: 0 sync, 1 semi-async. Says nothing while nothing is moved.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub forward_method: u8,
     /// The replicas, the nearest first, each as `host:port`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub replica_groups: Vec<Vec<String>>,
+}
+
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A file that cannot be used.

@@ -33,4 +33,4 @@ pub use loader::{Loaded, Loader};
 pub use secret::Secret;
 pub use settings::{ByteCount, Config, Count, FilePath, Integer, Period, Switch, Text};
 pub use show::{default_file, reference};
-pub use units::{duration_text, size_text};
+pub use units::{duration_text, parse_size, size_text};

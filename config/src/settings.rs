@@ -158,6 +158,10 @@ settings! {
     /// Pause between two tries to have a dashboard bring the proxy online (`--dashboard`, 10 tries;
     /// `--filesystem`, 30 tries).
     dashboard_retry_delay: Period = Duration::from_secs(3);
+    /// Folder in which the proxy keeps what must survive its end: its slots, which then win over
+    /// those of the command line at the next start, and moves of slots. Empty: nothing is kept, and
+    /// slots cannot be moved. One folder per proxy.
+    state_dir: FilePath = None;
     /// File that holds the process id while the proxy runs. Empty: none.
     pidfile: FilePath = None;
 

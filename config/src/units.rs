@@ -56,7 +56,10 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a number of bytes; the error goes on after the name of a setting.
-pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
+///
+/// # Errors
+/// The text is no number of bytes.
+pub fn parse_size(text: &str) -> Result<usize, String> {
     let bytes = parse(text, SIZE_UNITS, "b").ok_or_else(|| {
         format!("cannot be `{text}`: write a number and b, kb, mb, gb, tb or pb, like `64mb`")
     })?;

@@ -108,6 +108,23 @@ impl AdminClient {
         Self { stream, addr, unread: Vec::new(), xauth: "0".repeat(32) }
     }
 
+    /// Fills slots of a proxy that may be dying.
+    ///
+    /// # Errors
+    /// What the system says, and the cause of a refusal.
+    pub fn try_fill(addr: SocketAddr, slots: &Value) -> io::Result<()> {
+        let stream = TcpStream::connect_timeout(&addr, DEADLINE)?;
+        let mut client = Self { stream, addr, unread: Vec::new(), xauth: String::new() };
+        client.try_begin("GET", "/api/proxy/model", &[], b"")?;
+        let model = client.finish(false)?.json();
+        let field = |name| model.get(name).and_then(Value::as_str).unwrap_or_default();
+        client.xauth = xauth(field("product_name"), "", field("token"));
+        let body = slots.to_string();
+        client.try_begin("PUT", "/api/proxy/fillslots/{x}", &[], body.as_bytes())?;
+        let reply = client.finish(false)?;
+        if reply.status == 200 { Ok(()) } else { Err(io::Error::other(reply.text())) }
+    }
+
     /// The xauth that this client uses.
     #[must_use]
     pub fn xauth(&self) -> &str {
@@ -128,6 +145,14 @@ impl AdminClient {
     /// As [`Self::get`].
     pub fn put(&mut self, path: &str) -> HttpReply {
         self.request("PUT", path, &[], b"")
+    }
+
+    /// Gives an order that makes something new.
+    ///
+    /// # Panics
+    /// As [`Self::get`].
+    pub fn post_body(&mut self, path: &str, body: &[u8]) -> HttpReply {
+        self.request("POST", path, &["Content-Type: application/json"], body)
     }
 
     /// Gives an order with a body.
@@ -186,6 +211,17 @@ impl AdminClient {
     /// # Panics
     /// When the connection is gone.
     pub fn begin(&mut self, method: &str, path: &str, headers: &[&str], body: &[u8]) {
+        self.try_begin(method, path, headers, body)
+            .unwrap_or_else(|error| panic!("send {method} {path}: {error}"));
+    }
+
+    fn try_begin(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: &[u8],
+    ) -> io::Result<()> {
         let path = path.replace("{x}", &self.xauth);
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.addr);
         for header in headers {
@@ -198,9 +234,7 @@ impl AdminClient {
         head.push_str("\r\n");
         let mut request = head.into_bytes();
         request.extend_from_slice(body);
-        self.stream
-            .write_all(&request)
-            .unwrap_or_else(|error| panic!("send {method} {path}: {error}"));
+        self.stream.write_all(&request)
     }
 
     /// Reads the reply to what was begun.

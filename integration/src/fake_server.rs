@@ -12,6 +12,9 @@ use crate::reply::reply_len;
 /// What the server says of itself to who asks at start.
 const INFO: &[u8] = b"$34\r\nredis_version:3.2.9\r\nrole:master\r\n\r\n";
 
+/// What a script answers to close the connection.
+pub const CLOSE: &str = "close";
+
 /// A request as it came: the database of its connection, and its arguments.
 pub type Recorded = (String, Vec<String>);
 
@@ -24,7 +27,8 @@ pub struct FakeServer {
 
 impl FakeServer {
     /// Listens on a free port of 127.0.0.1. What `script` gives a reply to is recorded; the rest is
-    /// answered like a server without data.
+    /// answered like a server without data. With [`CLOSE`] the connection is closed, an
+    /// empty reply is silence.
     ///
     /// # Panics
     /// When no port is free.
@@ -83,7 +87,7 @@ fn serve(
                 }
                 (None, _) => b"-ERR unknown command\r\n".to_vec(),
             };
-            if stream.write_all(&reply).is_err() {
+            if reply == CLOSE.as_bytes() || stream.write_all(&reply).is_err() {
                 return;
             }
         }

@@ -10,8 +10,12 @@
 //! * [`browser`]: a headless Chromium.
 //! * [`fake_server`]: a scripted redis server, for commands that a stock one lacks.
 //! * [`groups`]: two groups of servers with a proxy before them, as most tests want them.
+//! * [`moves`]: servers, proxies and data for moves of slots that Keyway's own mover makes.
+//! * [`history`]: what clients were told, and whether that can be.
+//! * [`workload`]: clients that make such histories.
+//! * [`slot_mover`]: moves slots forth and back under two proxies, as a dashboard does.
 //! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
-//! * [`log`], [`ports`], [`reply`]: what those are made of.
+//! * [`log`], [`ports`], [`random`], [`reply`], [`value`]: what those are made of.
 //!
 //! The tests stand in `tests/`; each owns its servers, so all of them may run at once. A fixture
 //! fails its test by a panic that says what was expected and what was seen last. A missing
@@ -24,16 +28,22 @@ pub mod admin;
 pub mod browser;
 pub mod fake_server;
 pub mod groups;
+pub mod history;
 pub mod http_receiver;
 pub mod log;
+pub mod moves;
 pub mod ports;
 pub mod process;
 pub mod proxy;
+pub mod random;
 pub mod raw_client;
 pub mod redis_server;
 pub mod reply;
 pub mod sentinel;
+pub mod slot_mover;
+pub mod value;
 pub mod wait;
+pub mod workload;
 
 pub use admin::AdminClient;
 pub use browser::Browser;
@@ -43,4 +53,5 @@ pub use proxy::KeywayProxy;
 pub use raw_client::RawClient;
 pub use redis_server::RedisServer;
 pub use sentinel::Sentinel;
+pub use slot_mover::SlotMover;
 pub use wait::{DEADLINE, Deadline, wait_until};

@@ -33,6 +33,7 @@ pub struct ProxyOptions {
     slots: Option<serde_json::Value>,
     arguments: Vec<String>,
     workers: Option<u32>,
+    ports: Option<(u16, u16)>,
     allowed: Vec<String>,
 }
 
@@ -66,6 +67,20 @@ impl ProxyOptions {
         self
     }
 
+    /// Listens on these ports, for clients and for the admin API: a proxy that is started again
+    /// must be found again.
+    #[must_use]
+    pub fn ports(mut self, clients: u16, admin: u16) -> Self {
+        self.ports = Some((clients, admin));
+        self
+    }
+
+    /// Keeps slots and moves in this folder.
+    #[must_use]
+    pub fn state_dir(self, dir: &std::path::Path) -> Self {
+        self.config(&format!("state_dir = \"{}\"", dir.display()))
+    }
+
     /// Spreads the slots over these servers.
     #[must_use]
     pub fn over<'a>(mut self, primaries: impl IntoIterator<Item = &'a RedisServer>) -> Self {
@@ -91,9 +106,11 @@ impl ProxyOptions {
         let dir = TempDir::new().unwrap_or_else(|error| panic!("make a folder: {error}"));
         let program = program();
         let mut command = Command::new(&program);
+        let (clients, admin) = self.ports.unwrap_or((0, 0));
         command
             .arg("proxy")
-            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(["--listen", &format!("127.0.0.1:{clients}")])
+            .args(["--admin", &format!("127.0.0.1:{admin}")])
             .args(["--workers", &self.workers.unwrap_or(2).to_string()])
             .args(["--log-format", "json"])
             .arg("--config")
@@ -226,6 +243,31 @@ impl KeywayProxy {
         self.process.signal(Signal::TERM);
     }
 
+    /// Stops the proxy without closing anything, as a machine that is suspended would.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn freeze(&mut self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Lets the frozen proxy go on.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn thaw(&mut self) {
+        self.process.signal(Signal::CONT);
+    }
+
+    /// Ends the proxy with SIGKILL, as a crash would, and checks its log.
+    ///
+    /// # Panics
+    /// When it has logged what it should not.
+    pub fn kill(&mut self) {
+        self.process.kill();
+        self.wait_exit(DEADLINE);
+    }
+
     /// Waits for the end of the proxy and returns its status, whatever that is; only the log is
     /// judged.
     ///
@@ -248,6 +290,13 @@ impl KeywayProxy {
         self.request_stop();
         let status = self.wait_exit(DEADLINE);
         assert!(status.success(), "the proxy ended with {status}");
+    }
+
+    /// Ends the proxy with SIGKILL, as a crash would. Its log is not judged.
+    pub fn crash(&mut self) {
+        self.is_finished = true;
+        self.process.kill();
+        self.log.finish();
     }
 
     fn alarms(&self) -> impl Iterator<Item = String> {

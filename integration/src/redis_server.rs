@@ -1,11 +1,12 @@
-//! A real `redis-server` on a free port, with its own folder, without persistence.
+//! A real `redis-server` on a free port, with its own folder; it persists what a test wants it to.
 //!
 //! ```text
-//!  options() --start()--> running --kill()--> dead --restart()--> running, empty, same port
+//!  options() --start()--> running --kill()--> dead --restart()--> running, same port
 //!                         running --freeze()--> frozen --thaw()--> running
 //! ```
 //! Dropping the fixture kills the server and removes its folder. `KEYWAY_REDIS_SERVER` names
-//! another program to run instead, such as `valkey-server`.
+//! another program to run instead, such as `valkey-server`: all tests of this package then run
+//! against it. Debian 12 has no package of Valkey, so what is tested by default is Redis 7.0.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -144,7 +145,8 @@ impl RedisServer {
         self.process.kill();
     }
 
-    /// Starts the killed server again: same port, same options, no data.
+    /// Starts the killed server again: same port, same options, and the data that it has persisted,
+    /// which is none without an option for it.
     ///
     /// # Panics
     /// When it does not come up again.

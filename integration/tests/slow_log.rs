@@ -15,7 +15,9 @@ use redis::{FromRedisValue, RedisResult};
 use serde_json::json;
 
 /// How long something is held up: far more than the threshold, and than a busy machine's pauses.
-const HELD_UP: Duration = Duration::from_millis(400);
+const HELD_UP: Duration = Duration::from_millis(600);
+
+/// What must show of it: a request enters the proxy some time after it was sent.
 const HELD_UP_US: u64 = 400_000;
 
 /// An entry of Redis: exactly six elements.

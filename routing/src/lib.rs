@@ -2,6 +2,7 @@
 //!
 //! * [`slot`]: the 1024 slots of the key space and the hash that puts a key into one.
 //! * [`addr`]: the address of a backend.
+//! * [`slot_move`]: the steps in which slots are moved.
 //! * [`table`]: which backends serve each slot, with an epoch that only grows.
 //!
 //! Pure: no io, no clock, no actix. The router owns a [`table::SlotTable`] per worker; whoever
@@ -10,6 +11,7 @@
 pub mod addr;
 mod error;
 pub mod slot;
+pub mod slot_move;
 pub mod table;
 
 pub use addr::BackendAddr;

@@ -117,6 +117,11 @@ impl SignedIn {
         self.client.answer(self.client.agent.put(self.url(path)).send(body))
     }
 
+    /// Gives an order that makes something new, as [`SignedIn::get`] asks.
+    pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<String> {
+        self.client.answer(self.client.agent.post(self.url(path)).send(body))
+    }
+
     fn url(&self, path: &str) -> String {
         let path = path.replace("{x}", self.xauth.expose());
         format!("http://{}/api/proxy/{path}", self.client.addr)

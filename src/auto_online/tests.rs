@@ -10,6 +10,7 @@ fn source(args: &[&str]) -> Result<Option<Source>, String> {
     Source::of(&args).map_err(|failure| match failure {
         Failure::Usage(error) => error.kind().to_string(),
         Failure::Other(error) => format!("{error:#}"),
+        Failure::Status(status) => status.to_string(),
     })
 }
 

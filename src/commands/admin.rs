@@ -3,13 +3,13 @@
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use config::{Config, Secret};
 use serde_json::Value;
 
 use crate::admin::client::{Client, SignedIn};
 use crate::admin::tables;
-use crate::cli::{AdminArgs, Order};
+use crate::cli::{AdminArgs, Order, SlotsOrder};
 use crate::output::{self, Failure};
 use crate::settings;
 
@@ -27,12 +27,21 @@ pub(crate) fn run(args: &AdminArgs) -> Result<(), Failure> {
         Order::Fill { file } => Some(SlotFile::read(file)?),
         _ => None,
     };
-    let addr = match (&args.proxy, &file) {
+    let is_move = matches!(&args.order, Order::Slots { order: Some(SlotsOrder::Move(_)) });
+    if args.proxy.len() > 1 && !is_move {
+        let text = "only `slots move` takes several proxies: name the one that is meant";
+        return Err(Failure::Other(anyhow!(text)));
+    }
+    let addr = match (args.proxy.first(), &file) {
         (Some(addr), _) => addr.to_string(),
         (None, Some(file)) => file.admin_addr.clone(),
         (None, None) => Config::default().admin_addr,
     };
     let client = Client::new(&addr);
+    if let Order::Slots { order: Some(order) } = &args.order {
+        let client = sign_in(client, args, file.as_ref())?;
+        return super::slots::run(&client, &addr, args, order);
+    }
     let body = match &args.order {
         Order::Model => client.model()?,
         _ => ask(&sign_in(client, args, file.as_ref())?, &args.order, order.as_ref())?,
@@ -63,7 +72,7 @@ fn ask(client: &SignedIn, order: &Order, slots: Option<&SlotFile>) -> Result<Str
         Order::Ping => client.get("xping/{x}"),
         Order::Model => client.get("model"),
         Order::Stats => client.get(&format!("stats/{{x}}/{STATS_PARTS}")),
-        Order::Slots => client.get("slots/{x}"),
+        Order::Slots { .. } => client.get("slots/{x}"),
         Order::Fill { .. } => client.put("fillslots/{x}", slots.map_or(b"", |file| &file.bytes)),
         Order::Start => client.put("start/{x}", b""),
         Order::Shutdown => client.put("shutdown/{x}", b""),
@@ -84,7 +93,7 @@ fn shown(order: &Order, body: &str, file: Option<&SlotFile>, addr: &str) -> Resu
         Order::Ping => format!("{addr} is there"),
         Order::Model => tables::model(&json()?, has_colours),
         Order::Stats => tables::stats(&json()?, has_colours),
-        Order::Slots => {
+        Order::Slots { .. } => {
             let slots = tables::read_slots("answer", body).with_context(no_answer)?;
             tables::slots(&slots, has_colours)
         }

@@ -135,6 +135,7 @@ function show(live) {
   showLatency(live, backendsBefore);
   showProcess(live, since);
   showSlots(live);
+  showMoves(live.moves);
   showBackends(live, backendsBefore, seconds);
   showCommands(live, before, seconds);
   showSlow(live.slow_requests);
@@ -289,6 +290,35 @@ function showSlot(number) {
   const replicas = run.replicas > 0 ? `, ${run.replicas} replicas` : "";
   const source = run.source ? `, from ${run.source}` : "";
   byId("slot").textContent = `Slot ${number}: ${run.state}${group}${run.primary ? `, ${run.primary}` : ""}${source}${replicas}`;
+}
+
+const MOVE_KINDS = { done: "good", incomplete: "bad", cancelled: "bad" };
+
+function showMoves(moves) {
+  byId("moves-card").hidden = moves.length === 0;
+  byId("moves").replaceChildren(...moves.map(moveRow).reverse());
+}
+
+function moveRow(move) {
+  const state = element("span", `${move.id}: ${move.state}`);
+  state.className = "state";
+  state.dataset.kind = move.error ? "bad" : MOVE_KINDS[move.state] ?? "warn";
+  const target = element("td", move.target);
+  target.className = "address";
+  if (move.error) {
+    const failure = element("span", move.error);
+    failure.className = "failure";
+    target.append(failure);
+  }
+  const total = move.keys_total == null ? "" : ` of ${numbers.count(move.keys_total)}`;
+  const isMoving = move.keys_per_second > 0;
+  const rate = isMoving
+    ? `${numbers.rate(move.keys_per_second)}, ${numbers.bytes(move.bytes_per_second)}/s` : "–";
+  return element("tr",
+    element("td", state), labelled("Slots", move.slots), target,
+    cell("Slots done", `${move.slots_done} of ${move.slots_total}`),
+    cell("Keys", `${numbers.count(move.keys_moved)}${total}`), cell("Rate", rate),
+    cell("Left", move.eta_seconds == null ? "–" : numbers.span(move.eta_seconds * 1000)));
 }
 
 const STATES = {

@@ -1,4 +1,4 @@
-//! The HTTP client: for dashboards and for the receivers of reports.
+//! The HTTP client: for dashboards, for other proxies and for the receivers of reports.
 //!
 //! Plain HTTP/1.1, connections kept between requests, no redirects: what was meant for one machine,
 //! a password perhaps, goes to no other. No error holds a URL, which may hold an xauth.
@@ -15,7 +15,7 @@ use awc::{Client, ClientRequest};
 use tokio::time::timeout;
 
 /// The largest answer that is read.
-pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 20;
+pub(crate) const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// How much of somebody else's text goes into the log.
 const EXCERPT_CHARS_MAX: usize = 200;

@@ -18,8 +18,10 @@
 //! | `meter.rs`     | the actor that counts them                                               |
 //! | `slots.rs`     | the form of slots, both ways                                             |
 //! | `push.rs`      | the reports that the proxy sends                                         |
+//! | `moves.rs`     | orders and questions about moves of slots                                |
+//! | `fleet.rs`     | other proxies, as the mover reaches them                                 |
 //! | `dashboard.rs` | how a dashboard is asked to bring the proxy online                       |
-//! | `http.rs`      | the client for both                                                      |
+//! | `http.rs`      | the client for these                                                     |
 //! | `reply.rs`     | the forms of answers                                                     |
 //! | `security.rs`  | who may do what                                                          |
 //!
@@ -33,11 +35,13 @@ mod addresses;
 mod auth;
 mod backends;
 mod dashboard;
+mod fleet;
 mod http;
 mod live;
 mod meter;
 mod metrics;
 mod model;
+mod moves;
 mod orders;
 mod page;
 mod pages;
@@ -63,12 +67,14 @@ use actors::stats::StatsActor;
 use actors::topology::TopologyActor;
 use actors::worker::Shared;
 use config::LogLevel;
+use mover::MoverActor;
 use slog::Logger;
 
 pub use actix_web::dev::ServerHandle;
 pub use addresses::AddressError;
 pub use auth::proxy_xauth as xauth;
 pub use dashboard::{DashboardError, bring_online, stored_dashboard};
+pub use fleet::AdminFleet;
 pub use meter::MeterActor;
 pub use metrics::describe as describe_metrics;
 pub use model::{Identity, Model};
@@ -105,6 +111,8 @@ pub struct Admin {
     pub topology: Addr<TopologyActor>,
     /// Follows the sentinels.
     pub sentinels: Addr<SentinelActor>,
+    /// Moves slots; none without a `state_dir`.
+    pub mover: Option<Addr<MoverActor>>,
     /// Counts since the last reset.
     pub meter: Addr<MeterActor>,
     /// Who this proxy is, and what its callers must show.
@@ -168,6 +176,9 @@ fn routes(app: &mut web::ServiceConfig) {
         .route("/api/proxy/shutdown/{xauth}", put().to(orders::shut_down))
         .route("/api/proxy/loglevel/{xauth}/{level}", put().to(orders::set_log_level))
         .route("/api/proxy/fillslots/{xauth}", put().to(orders::fill_slots))
+        .route("/api/proxy/slots/move/{xauth}", web::post().to(moves::start))
+        .route("/api/proxy/slots/moves/{xauth}", get().to(moves::list))
+        .route("/api/proxy/slots/move/{id}/{wish}/{xauth}", put().to(moves::steer))
         .route("/api/proxy/sentinels/{xauth}", put().to(orders::set_sentinels))
         .route("/api/proxy/sentinels/{xauth}/rewatch", put().to(orders::rewatch_sentinels))
         .default_service(web::to(pages::not_found));

@@ -4,6 +4,7 @@
 //! differences; so any number of pages may look at once, and none needs anything remembered.
 
 use actors::latency::Snapshot;
+use mover::MoveReport;
 use routing::{SlotAssignment, SlotId};
 use serde::Serialize;
 
@@ -47,6 +48,24 @@ pub(crate) struct Live {
     slots: Vec<SlotRun>,
     /// The slowest of the newest requests in the slow log.
     slow_requests: Vec<SlowLine>,
+    moves: Vec<MoveLine>,
+}
+
+/// A move of slots.
+#[derive(Debug, Serialize)]
+struct MoveLine {
+    id: u64,
+    state: &'static str,
+    slots: String,
+    target: String,
+    slots_done: usize,
+    slots_total: usize,
+    keys_total: Option<u64>,
+    keys_moved: u64,
+    keys_per_second: f64,
+    bytes_per_second: f64,
+    eta_seconds: Option<u64>,
+    error: Option<String>,
 }
 
 /// The bins of a histogram that are not empty: upper bound in microseconds, requests.
@@ -125,7 +144,26 @@ impl Live {
             slots_held: view.held.len(),
             slots,
             slow_requests,
+            moves: view.mover.moves.into_iter().map(move_line).collect(),
         }
+    }
+}
+
+fn move_line(report: MoveReport) -> MoveLine {
+    let progress = report.progress;
+    MoveLine {
+        id: report.id,
+        state: report.state,
+        slots: report.slots.to_string(),
+        target: report.target,
+        slots_done: progress.slots_done,
+        slots_total: progress.slots_total,
+        keys_total: progress.keys_total,
+        keys_moved: progress.keys_moved,
+        keys_per_second: progress.keys_per_second,
+        bytes_per_second: progress.bytes_per_second,
+        eta_seconds: progress.eta_seconds,
+        error: report.error,
     }
 }
 

@@ -137,6 +137,15 @@ fn slot_states(text: &mut Exposition, view: &View) {
         states.sample(&[state], count);
     }
     text.single(&table::EPOCH, view.table.epoch());
+    let mut moves = text.family(&table::MOVES);
+    for (state, count) in view.mover.states() {
+        moves.sample(&[state], count);
+    }
+    text.single(&table::MOVED_KEYS, view.mover.keys_moved_total);
+    text.single(&table::MOVED_BYTES, view.mover.bytes_moved_total);
+    text.single(&table::MOVED_BIG_KEYS, view.mover.big_keys_found_total);
+    let is_stuck = |report: &&mover::MoveReport| report.error.is_some();
+    text.single(&table::MOVES_STUCK, view.mover.moves.iter().filter(is_stuck).count());
     text.single(&table::FILLS, view.fills);
     text.single(&table::PARKED, view.overview.requests_parked);
     text.single(&table::PARKED_BYTES, view.overview.parked_bytes);

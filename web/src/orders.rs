@@ -34,7 +34,7 @@ const BODY_BYTES_MAX: usize = 8 << 20;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the answer to a change of slots may take: a dashboard gives up after a minute.
-const FILL_ANSWER_TIMEOUT: Duration = Duration::from_secs(55);
+pub(crate) const FILL_ANSWER_TIMEOUT: Duration = Duration::from_secs(55);
 
 type AdminData = web::Data<Admin>;
 
@@ -115,7 +115,11 @@ pub(crate) async fn rewatch_sentinels(request: HttpRequest, admin: AdminData) ->
 }
 
 /// Lets an order pass, with a line in the log that holds no part of its URL.
-fn accept(request: &HttpRequest, admin: &Admin, order: &'static str) -> Result<(), Refusal> {
+pub(crate) fn accept(
+    request: &HttpRequest,
+    admin: &Admin,
+    order: &'static str,
+) -> Result<(), Refusal> {
     let checked = check_xauth(request, admin);
     let from = caller(request);
     match &checked {
@@ -126,7 +130,8 @@ fn accept(request: &HttpRequest, admin: &Admin, order: &'static str) -> Result<(
     checked
 }
 
-async fn read(request: &HttpRequest, body: Payload) -> Result<Bytes, Refusal> {
+/// The body of an order.
+pub(crate) async fn read(request: &HttpRequest, body: Payload) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::new(format!("the body has more than {BODY_BYTES_MAX} bytes"));
     let length = request.headers().get("content-length").and_then(|value| value.to_str().ok());
     let length = length.and_then(|text| text.parse::<usize>().ok());

@@ -6,6 +6,7 @@ use actors::latency::{RequestClass, Snapshot};
 use actors::slow_log::Event;
 use actors::stats::{Overview, QueryOverview};
 use actors::topology::{QueryFills, QuerySlots};
+use mover::{MoverReport, QueryMoves};
 use routing::{SlotAssignment, SlotId, SlotTable};
 
 use crate::backends::{self, Backend};
@@ -34,6 +35,8 @@ pub(crate) struct View {
     pub(crate) fills: usize,
     /// The slots that the change under way holds.
     pub(crate) held: HashSet<SlotId>,
+    /// Moves of slots.
+    pub(crate) mover: MoverReport,
 }
 
 /// One command, summed over all workers.
@@ -52,6 +55,7 @@ impl View {
         let table = table.await.map_err(no_answer)?;
         let fills = admin.topology.send(QueryFills).timeout(ACTOR_TIMEOUT);
         let fills = fills.await.map_err(no_answer)?;
+        let mover = moves(admin).await?;
         let shared = &admin.shared;
         let uptime_ms = shared.started.elapsed().as_millis();
         Ok(Self {
@@ -66,6 +70,7 @@ impl View {
             overview,
             table,
             fills: fills.count,
+            mover,
             held: fills.held.iter().copied().collect(),
         })
     }
@@ -87,6 +92,14 @@ impl View {
     /// What backends took of it, all of them together.
     pub(crate) fn backend_latency(&self) -> Snapshot {
         sum(self.backends.iter().map(|backend| &backend.latency))
+    }
+}
+
+/// The moves of this proxy.
+pub(crate) async fn moves(admin: &Admin) -> Result<MoverReport, Refusal> {
+    match &admin.mover {
+        Some(mover) => mover.send(QueryMoves).timeout(ACTOR_TIMEOUT).await.map_err(no_answer),
+        None => Ok(MoverReport::nothing()),
     }
 }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 use resp::value::Value;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::Target;
+use crate::io::{Socket, socket};
 use crate::worker::Credentials;
 
 /// A handshake reply is a status or an error line; more than this is no redis server.
@@ -36,7 +36,7 @@ pub(crate) enum ConnectFailure {
 
 /// A connection that is ready for requests.
 pub(crate) struct Connected {
-    pub(crate) io: TcpStream,
+    pub(crate) io: Socket,
     /// A server that is loading or has lost its primary: usable, but not for replica reads.
     pub(crate) is_stale: bool,
 }
@@ -59,8 +59,7 @@ async fn handshake(
     credentials: &Credentials,
     keepalive: Duration,
 ) -> Result<Connected, ConnectFailure> {
-    let io = TcpStream::connect((target.addr.host(), target.addr.port())).await?;
-    crate::worker::tune_socket(&io, keepalive)?;
+    let io = socket::connect(&target.addr, keepalive).await?;
     let mut conversation = Conversation::new(io);
     conversation.authenticate(credentials).await?;
     if target.database > 0 {
@@ -80,18 +79,18 @@ async fn handshake(
 /// Questions and answers, one at a time. Also used to look at a backend at start, and with
 /// sentinels.
 pub(crate) struct Conversation {
-    io: TcpStream,
+    io: Socket,
     unread: Vec<u8>,
     /// An answer is no larger.
     bytes_max: usize,
 }
 
 impl Conversation {
-    pub(crate) fn new(io: TcpStream) -> Self {
+    pub(crate) fn new(io: Socket) -> Self {
         Self::with_limit(io, HANDSHAKE_BYTES_MAX)
     }
 
-    pub(crate) fn with_limit(io: TcpStream, bytes_max: usize) -> Self {
+    pub(crate) fn with_limit(io: Socket, bytes_max: usize) -> Self {
         Self { io, unread: Vec::new(), bytes_max }
     }
 

@@ -24,6 +24,8 @@ pub(super) enum Ask {
     Abilities(BackendAddr),
     /// To let go of keys.
     Move { lane: LaneId, keys: Vec<Key>, asked_ms: u64 },
+    /// To delete a key that the target has.
+    Drop { lane: LaneId, key: Key },
     /// To run a request.
     Exec(EntryId),
 }
@@ -37,11 +39,18 @@ pub(super) enum Source {
 
 impl Source {
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Waiting> {
-        let waiting: &[(Keys, Waiting)] = match self {
+        self.entries().iter().map(|(_, waiting)| waiting)
+    }
+
+    fn waiting_keys(&self) -> impl Iterator<Item = &Key> {
+        self.entries().iter().flat_map(|(keys, _)| keys)
+    }
+
+    fn entries(&self) -> &[(Keys, Waiting)] {
+        match self {
             Self::Asked(waiting) => waiting,
             Self::Known(_) => &[],
-        };
-        waiting.iter().map(|(_, waiting)| waiting)
+        }
     }
 }
 
@@ -57,6 +66,15 @@ impl MigratorActor {
                 Source::Asked(_) => None,
             },
         }
+    }
+
+    /// Whether a source that has not said what it can do needs not to: it has let go of all these
+    /// keys, and no request before waits for it with any of them (M-3). So keys that were moved are
+    /// served while their source is away.
+    pub(super) fn is_source_done(&self, keys: &Keys, source: &BackendAddr) -> bool {
+        let before = self.sources.get(source).map(Source::waiting_keys);
+        keys.iter().all(|key| self.let_go.contains(key))
+            && !before.into_iter().flatten().any(|key| keys.contains(key))
     }
 
     pub(super) fn wait_for_abilities(&mut self, keys: Keys, waiting: Waiting) {
@@ -187,6 +205,7 @@ impl MigratorActor {
                 let read = MoveAnswer::read(lane.method, answer);
                 self.take_move(&lane, keys, asked_ms, read);
             }
+            Some(Ask::Drop { lane, key }) => self.take_drop(lane, key, answer),
             Some(Ask::Exec(id)) => self.take_exec(id, answer, stamps, ctx),
             None => {}
         }
@@ -203,12 +222,20 @@ impl MigratorActor {
                     }
                 }
             }
+            // The broken rule that the simulation must notice.
+            #[cfg(feature = "sim")]
+            Some(Ask::Move { lane, keys, asked_ms }) if crate::sim::is_guessing() => {
+                self.take_move(&lane, keys, asked_ms, MoveAnswer::LetGo);
+            }
             Some(Ask::Move { lane, keys, .. }) => {
                 self.forget_abilities(&lane.migration.source);
-                if let Some(own) = self.lanes.get_mut(&lane) {
-                    own.answered();
-                }
+                self.answered(&lane);
                 self.fail_keys(&keys, RequestFailure::MoveFailed, None);
+                self.stir(lane);
+            }
+            Some(Ask::Drop { lane, key }) => {
+                self.answered(&lane);
+                self.fail_keys(&[key], RequestFailure::MoveFailed, None);
                 self.stir(lane);
             }
             Some(Ask::Exec(id)) => self.fail_exec(id, failure, None),
@@ -216,7 +243,8 @@ impl MigratorActor {
         }
     }
 
-    /// Another server may be at the address next time.
+    /// Another server may be at the address next time. Requests that wait for what is being asked of
+    /// it keep waiting: that question has its own end.
     pub(super) fn forget_abilities(&mut self, source: &BackendAddr) {
         if let Some(Source::Known(_)) = self.sources.get(source) {
             self.sources.remove(source);
@@ -243,10 +271,10 @@ impl MigratorActor {
         lane.answered();
         match answer {
             MoveAnswer::LetGo => self.let_go_of(&keys),
-            MoveAnswer::TargetHasIt if keys.len() == 1 => self.let_go_of(&keys),
             MoveAnswer::TargetHasIt | MoveAnswer::Failed(_) if keys.len() > 1 => {
                 lane.want_alone(keys);
             }
+            MoveAnswer::TargetHasIt => keys.into_iter().for_each(|key| self.drop_key(lane_id, key)),
             MoveAnswer::Unreachable(text) => {
                 let mut failed = lane.pause(now_ms, now_ms.saturating_sub(asked_ms), &text);
                 failed.extend(keys);
@@ -266,9 +294,38 @@ impl MigratorActor {
                 let text = self.refusal(method, &text);
                 self.fail_keys(&keys, RequestFailure::MoveFailed, Some(&text));
             }
-            MoveAnswer::TargetHasIt => {}
         }
         self.stir(lane_id.clone());
+    }
+
+    /// Has a source delete a key of which the target's counts. Until it has, the key could be moved
+    /// again when a client has deleted it at the target.
+    fn drop_key(&mut self, lane_id: &LaneId, key: Key) {
+        if let Some(lane) = self.lanes.get_mut(lane_id) {
+            lane.asked();
+        }
+        let mut question = Vec::new();
+        resp::encode::request(&mut question, &[b"UNLINK", &key.1]);
+        let (migration, database) = (Arc::clone(&lane_id.migration), lane_id.database);
+        self.ask(&migration, database, question, Ask::Drop { lane: lane_id.clone(), key });
+    }
+
+    fn take_drop(&mut self, lane: LaneId, key: Key, answer: &Bytes) {
+        self.answered(&lane);
+        if answer.first() == Some(&b':') {
+            self.let_go_of(&[key]);
+        } else {
+            let text = wire::error_text(answer);
+            let text = self.refusal(lane.method, &text);
+            self.fail_keys(&[key], RequestFailure::MoveFailed, Some(&text));
+        }
+        self.stir(lane);
+    }
+
+    fn answered(&mut self, lane: &LaneId) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.answered();
+        }
     }
 
     /// The source does not have these keys, and nobody gives it any of them as long as their slots
@@ -279,7 +336,8 @@ impl MigratorActor {
             if self.let_go.len() >= MIGRATED_KEYS_MAX {
                 self.let_go.clear();
             }
-            if key.1.len() <= REMEMBERED_KEY_BYTES_MAX {
+            // A key that nobody waits for any more may be of a slot that is filled meanwhile.
+            if key.1.len() <= REMEMBERED_KEY_BYTES_MAX && self.queues.is_waited_for(key) {
                 self.let_go.insert(key.clone());
             }
         }

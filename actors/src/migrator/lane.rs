@@ -99,6 +99,11 @@ impl Lane {
         Some(keys)
     }
 
+    /// A question that `next` did not give is in flight from now on.
+    pub(super) fn asked(&mut self) {
+        self.in_flight += 1;
+    }
+
     /// A question is answered, or will never be.
     pub(super) fn answered(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);

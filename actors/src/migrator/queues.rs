@@ -15,7 +15,7 @@
 //! is in the queue of each of its keys once, and in no other.
 
 use std::collections::hash_map::{Entry as MapEntry, HashMap};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -57,18 +57,18 @@ struct Entry<P> {
 #[derive(Debug)]
 pub(super) struct KeyQueues<P> {
     queues: HashMap<Key, KeyQueue>,
-    entries: HashMap<EntryId, Entry<P>>,
+    entries: BTreeMap<EntryId, Entry<P>>,
     next: u64,
 }
 
 impl<P> Default for KeyQueues<P> {
     fn default() -> Self {
-        Self { queues: HashMap::new(), entries: HashMap::new(), next: 0 }
+        Self { queues: HashMap::new(), entries: BTreeMap::new(), next: 0 }
     }
 }
 
 impl<P> KeyQueues<P> {
-    /// The requests that wait, in no order.
+    /// The requests that wait, in the order in which they entered.
     pub(super) fn payloads(&self) -> impl Iterator<Item = &P> {
         self.entries.values().map(|entry| &entry.payload)
     }

@@ -197,7 +197,7 @@ pub(super) fn refusal_text(compat: Compat, method: MoveMethod, text: &str) -> St
 }
 
 /// The text of an error reply, fit for one line.
-fn error_text(answer: &[u8]) -> String {
+pub(super) fn error_text(answer: &[u8]) -> String {
     let line = answer.get(1..).unwrap_or_default();
     let end = line.iter().position(|byte| *byte == b'\r').unwrap_or(line.len());
     String::from_utf8_lossy(line.get(..end).unwrap_or_default()).into_owned()

@@ -5,7 +5,7 @@
 //!
 //! Bounds: as many backends as the slot table names, times the databases that clients use.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use actix::prelude::*;
@@ -106,7 +106,7 @@ impl Backends {
 
     /// Puts a token of a fence behind all that is under way to some backends.
     #[expect(clippy::disallowed_methods, reason = "BOUND: one fence per connection and fill")]
-    pub(super) fn put_fence(&self, backends: &HashSet<BackendIndex>, token: &FenceToken) {
+    pub(super) fn put_fence(&self, backends: &BTreeSet<BackendIndex>, token: &FenceToken) {
         for backend in backends {
             let entry = self.list.get(backend.0).and_then(Option::as_ref);
             for conn in entry.iter().flat_map(|entry| entry.conns.iter().flatten()) {
@@ -120,7 +120,7 @@ impl Backends {
     #[expect(clippy::disallowed_methods, reason = "BOUND: one order per connection")]
     pub(super) fn cut_off(
         &mut self,
-        backends: &HashSet<BackendIndex>,
+        backends: &BTreeSet<BackendIndex>,
         only: Option<&[BackendAddr]>,
     ) {
         for backend in backends {
@@ -134,7 +134,7 @@ impl Backends {
 
     /// Closes the connections of every backend that is not among `needed`, and frees its place.
     #[expect(clippy::disallowed_methods, reason = "BOUND: one order per connection")]
-    pub(super) fn retain(&mut self, needed: &HashSet<BackendIndex>) {
+    pub(super) fn retain(&mut self, needed: &BTreeSet<BackendIndex>) {
         for (index, place) in self.list.iter_mut().enumerate() {
             if needed.contains(&BackendIndex(index)) {
                 continue;

@@ -15,7 +15,7 @@
 //! touched slots has its reply or its error. F-2 orders of an older epoch than the current round's
 //! change nothing.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -30,7 +30,7 @@ use crate::backend_conn::fence::FenceToken;
 pub(super) struct Filling {
     epoch: u64,
     /// Where requests of its slots may be in flight.
-    backends: HashSet<BackendIndex>,
+    backends: BTreeSet<BackendIndex>,
     /// The order to cut them off, if it has come.
     cut: Option<CutOff>,
 }
@@ -160,8 +160,8 @@ impl RouterActor {
     }
 
     /// The backends that requests of some slots may be in flight to.
-    fn backends_of(&self, slots: &[SlotId]) -> HashSet<BackendIndex> {
-        let mut backends = HashSet::new();
+    fn backends_of(&self, slots: &[SlotId]) -> BTreeSet<BackendIndex> {
+        let mut backends = BTreeSet::new();
         for slot in slots {
             if let Way::Route(route) | Way::Migrating(route) = self.routes.of_slot(*slot) {
                 backends.extend(self.routes.primary_and_source(route));

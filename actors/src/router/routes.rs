@@ -15,7 +15,7 @@ use crate::backend_conn::Role;
 use crate::migrator::Migration;
 
 /// The position of a backend among the router's backends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct BackendIndex(pub(super) usize);
 
 /// The position of a route.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use resp::value::Value;
 use routing::BackendAddr;
-use tokio::net::TcpStream;
 
 use super::core::{self, Description};
 use crate::backend_conn::connect::{ConnectFailure, Conversation};
-use crate::worker::{Credentials, tune_socket};
+use crate::io::socket;
+use crate::worker::Credentials;
 
 /// The largest answer: a description of a primary takes about 1 KB.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
@@ -59,7 +59,7 @@ pub(super) async fn run_id(
     server: &BackendAddr,
     credentials: &Credentials,
 ) -> Result<String, ConnectFailure> {
-    let io = TcpStream::connect((server.host(), server.port())).await?;
+    let io = socket::connect(server, Duration::ZERO).await?;
     let mut conversation = Conversation::new(io);
     conversation.authenticate(credentials).await?;
     let reply = conversation.ask(&[b"INFO", b"server"]).await?;
@@ -73,8 +73,7 @@ async fn connect(
     sentinel: &BackendAddr,
     keepalive: Duration,
 ) -> Result<Conversation, ConnectFailure> {
-    let io = TcpStream::connect((sentinel.host(), sentinel.port())).await?;
-    tune_socket(&io, keepalive)?;
+    let io = socket::connect(sentinel, keepalive).await?;
     Ok(Conversation::with_limit(io, ANSWER_BYTES_MAX))
 }
 

@@ -50,6 +50,31 @@ impl AdminClient {
         Ok(time)
     }
 
+    /// Orders a move of slots; gives its number.
+    pub(crate) fn start_move(&mut self, order: &str) -> Result<u64> {
+        let path = format!("/api/proxy/slots/move/{}", self.xauth);
+        let answer = self.request("POST", &path, order)?;
+        let id = serde_json::from_str(&answer).ok();
+        let id = id.and_then(|answer: serde_json::Value| answer.get("id")?.as_u64());
+        id.with_context(|| format!("the proxy answered `{answer}`"))
+    }
+
+    /// How a move has ended, if it has.
+    pub(crate) fn end_of_move(&mut self, id: u64) -> Result<Option<String>> {
+        let path = format!("/api/proxy/slots/moves/{}", self.xauth);
+        let answer = self.request("GET", &path, "")?;
+        let answer: serde_json::Value = serde_json::from_str(&answer).context("read the moves")?;
+        let moves = answer.get("moves").and_then(serde_json::Value::as_array);
+        let is_meant = |one: &&serde_json::Value| {
+            one.get("id").and_then(serde_json::Value::as_u64) == Some(id)
+        };
+        let found = moves.and_then(|moves| moves.iter().find(is_meant));
+        let found = found.context("the proxy does not tell of the move")?;
+        let has_ended = found.get("ended_at").is_some_and(|at| !at.is_null());
+        let state = found.get("state").and_then(serde_json::Value::as_str).unwrap_or_default();
+        Ok(has_ended.then(|| state.to_owned()))
+    }
+
     fn request(&mut self, method: &str, path: &str, body: &str) -> Result<String> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",

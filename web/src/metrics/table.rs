@@ -91,6 +91,11 @@ metrics! {
     KEY_MOVES: Counter, "keyway_key_moves_total", [], "Questions to the sources of migrating slots, before requests for their keys: to move keys, or to run a request that they still have the key of.";
     KEY_MOVES_FAILED: Counter, "keyway_key_move_failures_total", [], "Requests that got an error because the source did not let go of their keys.";
     EPOCH: Gauge, "keyway_slots_epoch", [], "Version of the slot table; it grows with every change.";
+    MOVES: Gauge, "keyway_slot_moves", ["state"], "Moves of slots that this proxy runs or has run of late. state: queued, running, paused, cancelling, done, incomplete (keys were left on purpose), cancelled.";
+    MOVED_KEYS: Counter, "keyway_moved_keys_total", [], "Keys that this proxy's moves of slots have moved; those that requests had moved are not among them.";
+    MOVED_BYTES: Counter, "keyway_moved_bytes_total", [], "Their memory on the source. Codis servers do not tell it.";
+    MOVED_BIG_KEYS: Counter, "keyway_moved_big_keys_found_total", [], "Keys larger than big_key_bytes that moves of slots have found.";
+    MOVES_STUCK: Gauge, "keyway_slot_moves_stuck", [], "Moves whose last step failed and is tried again.";
     FILLS: Gauge, "keyway_slot_fills", [], "Changes of slots that are under way or wait.";
     PARKED: Gauge, "keyway_requests_parked", [], "Requests that wait for slots that are held or locked, at most slot_parked_max in each worker.";
     PARKED_BYTES: Gauge, "keyway_parked_bytes", [], "Bytes of the requests that wait for slots, at most slot_parked_bytes_max in each worker.";

@@ -64,6 +64,7 @@ fn view() -> View {
         table,
         fills: 1,
         held: routing::SlotId::new(1).into_iter().collect(),
+        mover: mover::MoverReport::nothing(),
     }
 }
 

@@ -10,9 +10,10 @@ use super::source::Tree;
 
 /// Who may import whom, as `ARCHITECTURE.md` says; tools (`bench`, `fuzz`, `xtask`) may import what
 /// they want.
-const DIRECTIONS: [(&str, &[&str]); 9] = [
-    ("keyway", &["web", "actors", "command", "routing", "config"]),
-    ("web", &["actors", "config", "routing"]),
+const DIRECTIONS: [(&str, &[&str]); 11] = [
+    ("keyway", &["web", "mover", "actors", "command", "routing", "config"]),
+    ("web", &["mover", "actors", "config", "routing"]),
+    ("mover", &["resp", "routing", "config"]),
     ("actors", &["routing", "command", "resp", "config"]),
     ("command", &["resp", "routing"]),
     ("coordinator", &["routing"]),
@@ -21,13 +22,14 @@ const DIRECTIONS: [(&str, &[&str]); 9] = [
     ("routing", &[]),
     // A black-box test must not read replies with the code that it judges.
     ("integration", &["command", "routing"]),
+    ("sim", &["actors", "command", "config", "routing"]),
 ];
 
 /// Libraries, by the beginning of their name, that only these crates may import.
 const RESERVED: [(&str, &[&str]); 5] = [
     ("actix-web", &["web"]),
-    ("actix", &["keyway", "web", "actors"]),
-    ("tokio", &["keyway", "web", "actors", "bench", "coordinator"]),
+    ("actix", &["keyway", "web", "actors", "mover", "sim"]),
+    ("tokio", &["keyway", "web", "actors", "mover", "coordinator", "bench", "sim"]),
     ("zookeeper", &["coordinator"]),
     ("etcd", &["coordinator"]),
 ];
