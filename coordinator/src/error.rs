@@ -53,6 +53,14 @@ pub enum CoordinatorError {
         /// Which node.
         path: NodePath,
     },
+    /// No node holds as much as it was to hold.
+    #[error("{bytes} bytes are too much for node `{path}`, a node holds at most 1000000")]
+    TooLarge {
+        /// Which node.
+        path: NodePath,
+        /// How many bytes were to be stored.
+        bytes: usize,
+    },
     /// No answer in time. What was to be written may have been written or not.
     #[error(
         "no answer from the coordinator within {after:?} to {action} node `{path}`; whether a \
@@ -125,6 +133,7 @@ impl CoordinatorError {
             | Self::NoChildren { .. }
             | Self::Denied { .. } => true,
             Self::Path { .. }
+            | Self::TooLarge { .. }
             | Self::Deadline { .. }
             | Self::Interrupted { .. }
             | Self::SessionOver

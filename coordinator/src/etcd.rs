@@ -61,6 +61,8 @@ struct Connection {
     /// The lease that is the session.
     lease: i64,
     session: Session,
+    /// Where it is, for texts.
+    at: String,
 }
 
 impl std::fmt::Debug for Connection {
@@ -116,6 +118,7 @@ impl Etcd {
             client,
             lease: lease.id(),
             session: Session::new(Timeouts { session, ..timeouts }, sent),
+            at: addrs.to_owned(),
         });
         let kept = Arc::clone(&connection);
         let upkeep = OwnedTask::spawn(async move { kept.session.keep(|| kept.beat()).await });
@@ -131,7 +134,8 @@ fn seconds(timeout: Duration) -> i64 {
 
 fn refusal(error: &Error) -> bool {
     let text = error.to_string();
-    text.contains("authentication failed") || text.contains("invalid user")
+    // Wrong ones; none where some are needed.
+    text.contains("authentication failed") || text.contains("user name is empty")
 }
 
 impl Drop for Etcd {
@@ -148,7 +152,7 @@ impl Drop for Etcd {
     }
 }
 
-/// The limit of a list of names that is only to be known whether it is empty.
+/// Asks for all keys that begin with a prefix, without their values.
 fn keys() -> GetOptions {
     GetOptions::new().with_prefix().with_keys_only()
 }
@@ -170,8 +174,8 @@ impl Connection {
             CoordinatorError::SessionOver
         } else if cause.contains("permission denied") {
             CoordinatorError::Denied { path }
-        } else if refusal(error) {
-            CoordinatorError::Refused { at: "etcd".to_owned() }
+        } else if refusal(error) || cause.contains("invalid auth token") {
+            CoordinatorError::Refused { at: self.at.clone() }
         } else if cause.contains("too many operations") {
             CoordinatorError::Broken { cause: "too many changes for one transaction".to_owned() }
         } else {

@@ -207,12 +207,7 @@ impl Change {
         if data.len() <= DATA_BYTES_MAX {
             return Ok(());
         }
-        let cause = format!("there are {} bytes", data.len());
-        Err(CoordinatorError::Value {
-            path: path.clone(),
-            expected: "at most 1000000 bytes",
-            cause,
-        })
+        Err(CoordinatorError::TooLarge { path: path.clone(), bytes: data.len() })
     }
 }
 

@@ -8,6 +8,7 @@ use coordinator::Coordinator;
 use coordinator::CoordinatorError;
 use coordinator::Etcd;
 use coordinator::Lifetime;
+use coordinator::SessionState;
 use coordinator::Timeouts;
 use tempfile::TempDir;
 
@@ -126,4 +127,31 @@ async fn etcd_that_is_not_there_is_reported_in_time() {
     let error = Etcd::connect(&addrs, None, hasty).await.unwrap_err();
     assert!(matches!(error, CoordinatorError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&addrs), "{error}");
+}
+
+/// Goal: the right user gets in, others are told that they are refused. Method: etcd's own
+/// administration through the library.
+#[tokio::test]
+async fn etcd_takes_those_with_the_right_password() {
+    let world = EtcdWorld::start().await;
+    let mut admin = etcd_client::Client::connect([world.addrs()], None).await.unwrap();
+    admin.user_add("root", "s3cret", None).await.unwrap();
+    admin.user_grant_role("root", "root").await.unwrap();
+    admin.auth_enable().await.unwrap();
+
+    let hasty = Timeouts { connect: Duration::from_secs(5), ..CALM };
+    let right = Etcd::connect(&world.addrs(), Some("root:s3cret"), hasty).await.unwrap();
+    let client: &dyn Coordinator = &right;
+    let node = path("/private");
+    client.create(&node, "1", Lifetime::Session, Access::File).await.unwrap();
+    assert_eq!(client.read(&node).await.unwrap().unwrap().data, b"1");
+    for credentials in ["root:wrong", "nobody:s3cret", "root"] {
+        let error = Etcd::connect(&world.addrs(), Some(credentials), hasty).await.unwrap_err();
+        assert!(matches!(error, CoordinatorError::Refused { .. }), "{credentials}: {error}");
+    }
+    // etcd grants leases to everybody, and then nothing else.
+    let nobody = Etcd::connect(&world.addrs(), None, hasty).await.unwrap();
+    let error = nobody.read(&node).await.unwrap_err();
+    assert!(matches!(error, CoordinatorError::Refused { .. }), "{error}");
+    assert_eq!(nobody.session().over().await, SessionState::Refused);
 }

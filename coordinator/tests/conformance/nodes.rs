@@ -110,7 +110,7 @@ async fn data_is_any_bytes_up_to_the_limit(client: &dyn Coordinator) {
         assert_eq!(data(client, &node).await, Some(bytes));
     }
     let too_much = client.set(&node, vec![0; coordinator::DATA_BYTES_MAX + 1], None).await;
-    assert!(matches!(too_much, Err(CoordinatorError::Value { .. })), "{too_much:?}");
+    assert!(matches!(too_much, Err(CoordinatorError::TooLarge { .. })), "{too_much:?}");
 }
 
 async fn a_change_of_an_older_version_is_refused(client: &dyn Coordinator) {
