@@ -11,7 +11,9 @@
 //! by hand. A session ends with its process, and the next who looks deletes what belonged to it.
 //!
 //! All processes of one machine may share a directory. They notice each other's changes within
-//! [`LOOK_PERIOD`]. The directory has to be on a file system with locks, so not on an old NFS.
+//! [`LOOK_PERIOD`]. The directory has to be on a file system with locks, so not on an old NFS. Only
+//! put a backup in place of `keyway.tree` while no process uses the directory: an older tree than
+//! the one they know is not believed.
 
 use std::fs;
 use std::fs::File;

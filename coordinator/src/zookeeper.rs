@@ -8,8 +8,8 @@
 //! Nodes get the access lists that Codis gives them: all rights for directories, all but children
 //! for files, for everybody or, with credentials, for those who have the same.
 //!
-//! Works with servers from 3.4 on. One change is one plain request; several are one transaction,
-//! in which only servers from 3.5 on can create nodes.
+//! One change is one plain request of those that servers have known since 3.4. Several are one
+//! transaction, in which nodes are created by a request that came with 3.5.
 
 use std::sync::Arc;
 use std::sync::Mutex;
