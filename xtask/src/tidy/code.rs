@@ -30,8 +30,8 @@ const STARTERS: [&str; 4] = [
 ];
 
 /// Crates that are part of the proxy, and so live by its strictest rules.
-const PRODUCT: [&str; 8] =
-    ["src", "actors", "command", "config", "mover", "resp", "routing", "web"];
+const PRODUCT: [&str; 9] =
+    ["src", "actors", "command", "config", "coordinator", "mover", "resp", "routing", "web"];
 
 pub(super) fn check(source: &Source) -> Vec<Finding> {
     let mut findings = purity(source);

@@ -10,12 +10,13 @@ use super::source::Tree;
 
 /// Who may import whom, as `ARCHITECTURE.md` says; tools (`bench`, `fuzz`, `xtask`) may import what
 /// they want.
-const DIRECTIONS: [(&str, &[&str]); 10] = [
+const DIRECTIONS: [(&str, &[&str]); 11] = [
     ("keyway", &["web", "mover", "actors", "command", "routing", "config"]),
     ("web", &["mover", "actors", "config", "routing"]),
     ("mover", &["resp", "routing", "config"]),
     ("actors", &["routing", "command", "resp", "config"]),
     ("command", &["resp", "routing"]),
+    ("coordinator", &["routing"]),
     ("config", &[]),
     ("resp", &[]),
     ("routing", &[]),
@@ -25,10 +26,12 @@ const DIRECTIONS: [(&str, &[&str]); 10] = [
 ];
 
 /// Libraries, by the beginning of their name, that only these crates may import.
-const RESERVED: [(&str, &[&str]); 3] = [
+const RESERVED: [(&str, &[&str]); 5] = [
     ("actix-web", &["web"]),
     ("actix", &["keyway", "web", "actors", "mover", "sim"]),
-    ("tokio", &["keyway", "web", "actors", "mover", "bench", "sim"]),
+    ("tokio", &["keyway", "web", "actors", "mover", "coordinator", "bench", "sim"]),
+    ("zookeeper", &["coordinator"]),
+    ("etcd", &["coordinator"]),
 ];
 
 const LICENCE: &str = "MIT OR Apache-2.0";
