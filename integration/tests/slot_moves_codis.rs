@@ -185,6 +185,20 @@ fn read_request(reader: &mut impl BufRead) -> Option<Vec<String>> {
     Some(request)
 }
 
+const ASYNC: &[&str] = &["slotsmgrttagslot-async", "slotsmgrttagslot", "migrate"];
+
+/// Waits until slot 0 migrates in this way.
+fn wait_migrating(admin: &mut AdminClient, source: &FakeCodis, forward_method: u64) {
+    wait_until("slots migrate by the way of their servers", DEADLINE, || {
+        let slots = admin.slots();
+        let form = &slots[0];
+        let seen = (form["migrate_from"].as_str(), form["forward_method"].as_u64());
+        let source = source.addr.to_string();
+        let expected = (Some(source.as_str()), Some(forward_method).filter(|method| *method > 0));
+        if seen == expected { Ok(()) } else { Err(format!("{seen:?}")) }
+    });
+}
+
 /// Slots 0 to 99 move; the keys are in two databases.
 fn check_move(commands: &'static [&str], asks: &str, forward_method: u64) {
     let target = FakeCodis::start("target", commands, None);
@@ -197,14 +211,7 @@ fn check_move(commands: &'static [&str], asks: &str, forward_method: u64) {
     let to = json!({"slots": "0-99", "to": target.addr.to_string(),
         "options": {"keys_per_second": 500, "slots_at_once": 100}});
     let id = order(&mut admin, &to);
-    wait_until("slots migrate by the way of their servers", DEADLINE, || {
-        let slots = admin.slots();
-        let form = &slots[0];
-        let seen = (form["migrate_from"].as_str(), form["forward_method"].as_u64());
-        let source = source.addr.to_string();
-        let expected = (Some(source.as_str()), Some(forward_method).filter(|method| *method > 0));
-        if seen == expected { Ok(()) } else { Err(format!("{seen:?}")) }
-    });
+    wait_migrating(&mut admin, &source, forward_method);
     let report = wait_state(&mut admin, id, "done");
     let (left, arrived) = (lock(&source.content).keys.clone(), lock(&target.content).keys.clone());
     assert!(left.iter().all(|(_, key)| !is_moving(key)), "keys of the slots are left");
@@ -226,6 +233,31 @@ fn slots_move_by_the_synchronous_form_of_codis() {
 
 #[test]
 fn slots_move_by_the_asynchronous_form_of_codis() {
-    let commands = &["slotsmgrttagslot-async", "slotsmgrttagslot", "migrate"];
-    check_move(commands, "SLOTSMGRTTAGSLOT-ASYNC", 1);
+    check_move(ASYNC, "SLOTSMGRTTAGSLOT-ASYNC", 1);
+}
+
+/// A move in the background that failed leaves a copy at the target, while the source goes on writing
+/// to the key: the way back would bring old values.
+#[test]
+fn slots_that_have_begun_to_move_in_the_background_go_on_when_the_move_is_cancelled() {
+    let target = FakeCodis::start("target", ASYNC, None);
+    let source = FakeCodis::start("source", ASYNC, Some(&target));
+    let keys = (0..2000).map(|number| (0, format!("key:{number}")));
+    lock(&source.content).keys.extend(keys);
+    let proxy = KeptProxy::start_over(KeywayProxy::options(), &source.addr.to_string());
+    let mut admin: AdminClient = proxy.admin("");
+    let to = json!({"slots": "0-199", "to": target.addr.to_string(),
+        "options": {"keys_per_second": 500, "slots_at_once": 100}});
+    let id = order(&mut admin, &to);
+    wait_migrating(&mut admin, &source, 1);
+    admin.put(&format!("/api/proxy/slots/move/{id}/cancel/{{x}}")).expect_ok();
+    wait_state(&mut admin, id, "cancelled");
+    let slots = admin.slots();
+    for (slot, server) in [(0, &target), (99, &target), (100, &source)] {
+        assert_eq!(slots[slot]["backend_addr"], server.addr.to_string(), "slot {slot}");
+        assert_eq!(slots[slot].get("migrate_from"), None, "slot {slot}");
+    }
+    let has_begun = |(_, key): &(u32, String)| slot_of(key.as_bytes()).number() < 100;
+    assert!(!lock(&source.content).keys.iter().any(has_begun));
+    assert!(lock(&target.content).keys.iter().all(has_begun));
 }

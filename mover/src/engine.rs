@@ -158,8 +158,7 @@ fn position(run: &Run, index: usize) -> Option<BatchMove> {
 
 fn must_cancel(run: &Run, index: usize) -> bool {
     let job = run.job.borrow();
-    let is_cancelled = job.batches.get(index).is_none_or(|batch| batch.is_cancelled);
-    job.is_cancelled && !is_cancelled
+    job.is_cancelled && job.batches.get(index).is_some_and(Batch::can_be_undone)
 }
 
 /// Takes note of why a batch does not go on.

@@ -133,6 +133,15 @@ impl Batch {
         BatchMove { phase, is_turned, is_cancelled }
     }
 
+    /// Whether cancelling does anything to it. A batch whose keys servers of Codis move in the
+    /// background is let go on: a move that fails leaves a copy at the target while the source goes on
+    /// writing to the key, so the way back would bring old values.
+    pub(crate) fn can_be_undone(&self) -> bool {
+        let has_keys_under_way =
+            matches!(self.phase, MovePhase::Migrating | MovePhase::Moving | MovePhase::Verifying);
+        !self.is_cancelled && !(has_keys_under_way && self.forward_method == 1)
+    }
+
     pub(crate) fn set_position(&mut self, position: BatchMove) {
         let BatchMove { phase, is_turned, is_cancelled } = position;
         (self.phase, self.is_turned, self.is_cancelled) = (phase, is_turned, is_cancelled);

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::control::Fleet;
 use crate::error::MoverError;
-use crate::job::Job;
+use crate::job::{Batch, Job};
 use crate::journal::{self, ENDED_MAX};
 use crate::options::SlotSet;
 use crate::pace::Pace;
@@ -216,8 +216,8 @@ impl Run {
     /// Whether a batch must stop moving keys at the next opportunity.
     pub(crate) fn must_stop(&self, index: usize) -> bool {
         let job = self.job.borrow();
-        let is_cancelled = job.batches.get(index).is_none_or(|batch| batch.is_cancelled);
-        job.is_paused || (job.is_cancelled && !is_cancelled)
+        let can_be_undone = job.batches.get(index).is_none_or(Batch::can_be_undone);
+        job.is_paused || (job.is_cancelled && can_be_undone)
     }
 
     /// Waits for some time, or until an operator wants something else.
