@@ -139,7 +139,8 @@ impl Batch {
     pub(crate) fn can_be_undone(&self) -> bool {
         let has_keys_under_way =
             matches!(self.phase, MovePhase::Migrating | MovePhase::Moving | MovePhase::Verifying);
-        !self.is_cancelled && !(has_keys_under_way && self.forward_method == 1)
+        let may_turn = self.forward_method == 0 || !has_keys_under_way;
+        may_turn && !self.is_cancelled
     }
 
     pub(crate) fn set_position(&mut self, position: BatchMove) {
