@@ -86,6 +86,9 @@ pub(crate) struct Tag {
 /// Replies held behind the head are copied together up to this size; larger ones stay shared.
 const HELD_BYTES_MAX: usize = 4 * 1024;
 
+/// An idle window keeps room for so many requests.
+const ENTRIES_KEPT_MAX: usize = 4;
+
 /// Above this much dead space the held replies are copied together again.
 const HELD_WASTE_MIN: usize = 64 * 1024;
 
@@ -359,13 +362,19 @@ impl ReplyWindow {
 
     /// Gives up memory that an idle window does not need.
     pub(crate) fn shrink(&mut self) {
-        if self.entries.is_empty() && self.entries.capacity() > 0 {
-            self.entries = VecDeque::new();
-            self.left = SmallVec::new();
-            self.held = Vec::new();
-            self.held_live = 0;
-            self.kept.shrink();
+        if !self.entries.is_empty() {
+            return;
         }
+        // A client that sends one request after the other would allocate with each of them.
+        if self.entries.capacity() > ENTRIES_KEPT_MAX {
+            self.entries = VecDeque::new();
+        }
+        if self.left.spilled() {
+            self.left = SmallVec::new();
+        }
+        self.held = Vec::new();
+        self.held_live = 0;
+        self.kept.shrink();
     }
 
     fn set_muted(&mut self, ticket: Ticket, is_muted: bool) {
