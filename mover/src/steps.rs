@@ -66,8 +66,7 @@ pub(crate) async fn take(
 
 /// Asks everybody whether the batch can begin, and takes note of what the proxies have.
 async fn begin(work: &Work) -> Result<MoveEvent, String> {
-    let is_turned = with_batch(work, |batch| batch.is_turned).unwrap_or_default();
-    if is_turned {
+    if is_turned(work) {
         return Ok(MoveEvent::Begun);
     }
     let others = work.run.job.borrow().request.proxies.clone();
@@ -210,9 +209,11 @@ async fn tell(work: &Work, form: MoveForm) -> Result<MoveEvent, String> {
             proxies.iter().map(|(name, _)| forms(&job, batch, name, form)).collect();
         (proxies, orders)
     };
-    if form == MoveForm::Locked && is_turning(work) {
-        // What the old source was asked to do, and has not answered, must not be done after keys
-        // have begun to go the other way.
+    if is_turned(work) && matches!(form, MoveForm::Locked | MoveForm::Migrating) {
+        // What the old source was asked to do, by this batch or by a proxy, and has not done, must not
+        // be done after keys have begun to go the other way: it has to answer behind all that. Before
+        // the lock, so that nobody waits for a server that is away; and before the unlocking, because
+        // proxies go on asking it until they are locked.
         work.fence(&work.target).await.map_err(|error| error.to_string())?;
     }
     let told: Vec<_> = proxies
@@ -241,10 +242,9 @@ async fn tell(work: &Work, form: MoveForm) -> Result<MoveEvent, String> {
     Ok(MoveEvent::NotAllAgreed)
 }
 
-/// Whether keys are about to go back to where they came from.
-fn is_turning(work: &Work) -> bool {
-    let is = |batch: &mut Batch| batch.is_turned && batch.phase == MovePhase::Preparing;
-    with_batch(work, is).unwrap_or_default()
+/// Whether keys go back to where they came from.
+fn is_turned(work: &Work) -> bool {
+    with_batch(work, |batch| batch.is_turned).unwrap_or_default()
 }
 
 async fn move_keys(work: &Work) -> Result<Option<MoveEvent>, ServerError> {
