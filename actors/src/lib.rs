@@ -23,6 +23,7 @@
 pub mod backend_conn;
 mod chance;
 pub mod client_error;
+pub mod coordination;
 mod io;
 pub mod latency;
 pub mod listener;

@@ -107,6 +107,55 @@ impl Choice for Compat {
         &[("redis", Self::Redis), ("codis", Self::Codis)];
 }
 
+/// Who says which server has which slot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Topology {
+    /// A dashboard that calls the admin API, a file, or the command line.
+    #[default]
+    Codis3,
+    /// Nodes in a coordinator, as Codis 1.9 has them.
+    Codis1,
+    /// Nodes in a coordinator, as Codis 2.0 has them.
+    Codis2,
+    /// Nodes in a coordinator, as RebornDB has them.
+    Reborn,
+}
+
+impl Topology {
+    /// Whether slots come from nodes in a coordinator.
+    #[must_use]
+    pub fn is_in_coordinator(self) -> bool {
+        match self {
+            Self::Codis3 => false,
+            Self::Codis1 | Self::Codis2 | Self::Reborn => true,
+        }
+    }
+}
+
+impl Choice for Topology {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("codis3", Self::Codis3),
+        ("codis1", Self::Codis1),
+        ("codis2", Self::Codis2),
+        ("reborn", Self::Reborn),
+    ];
+}
+
+/// The kind of a coordinator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CoordinatorName {
+    /// ZooKeeper.
+    #[default]
+    ZooKeeper,
+    /// etcd, version 3 of its API.
+    Etcd,
+}
+
+impl Choice for CoordinatorName {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("zookeeper", Self::ZooKeeper), ("zk", Self::ZooKeeper), ("etcd", Self::Etcd)];
+}
+
 /// How keys of migrating slots are moved on demand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MigrationMethod {
@@ -130,4 +179,12 @@ impl Choice for MigrationMethod {
     ];
 }
 
-display_as_word!(ProtoType, LogLevel, LogFormat, Compat, MigrationMethod);
+display_as_word!(
+    ProtoType,
+    LogLevel,
+    LogFormat,
+    Compat,
+    Topology,
+    CoordinatorName,
+    MigrationMethod
+);

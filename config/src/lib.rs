@@ -26,7 +26,9 @@ mod value;
 
 pub use addr::{AddrError, check_connectable};
 pub use backend_url::{BackendUrl, BackendUrlError};
-pub use choices::{Compat, LogFormat, LogLevel, MigrationMethod, ProtoType};
+pub use choices::{
+    Compat, CoordinatorName, LogFormat, LogLevel, MigrationMethod, ProtoType, Topology,
+};
 pub use error::{ConfigError, Origin, Problem};
 pub use fill_slots::{FillSlotsError, SlotForm};
 pub use loader::{Loaded, Loader};

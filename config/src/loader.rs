@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{ConfigError, Origin, Problem, position};
-use crate::settings::{self, Config, Effect, Field, SECTIONS};
+use crate::settings::{self, Config};
 use crate::validate::{self, Finding};
-use crate::value::{Given, Shown};
+use crate::value::Given;
 
 /// What every environment variable of ours starts with.
 const PREFIX: &str = "KEYWAY_";
@@ -145,7 +145,6 @@ impl Loader {
         let findings = validate::check(&mut self.config);
         self.problems.extend(self.origins.locate(findings.errors));
         self.warnings.extend(self.origins.locate(findings.warnings));
-        self.warn_of_missing_effects();
         for found in [&mut self.problems, &mut self.warnings] {
             found.sort_by(|a, b| a.origin.cmp(&b.origin));
         }
@@ -176,33 +175,6 @@ impl Loader {
             None => format!("unknown setting `{name}`, see `keyway --default-config` for all"),
         };
         self.warnings.push(Problem { origin, text });
-    }
-
-    /// Tells, once, of all settings that ask for something this version does not do.
-    fn warn_of_missing_effects(&mut self) {
-        let missing = SECTIONS
-            .iter()
-            .filter(|section| section.effect == Effect::Missing)
-            .flat_map(|section| section.keys);
-        let config = &mut self.config;
-        let asked: Vec<&str> = missing
-            .filter(|key| match key.field.show(config) {
-                // A period alone asks for nothing.
-                Shown::Text(text) => !matches!(key.field, Field::Period(_)) && !text.is_empty(),
-                Shown::Secret { is_set } => is_set,
-                Shown::Count(_) | Shown::Integer(_) | Shown::Switch(_) => false,
-            })
-            .filter(|key| self.origins.0.contains_key(key.name))
-            .map(|key| key.name)
-            .collect();
-        let Some(first) = asked.first().and_then(|name| self.origins.0.get(name)) else {
-            return;
-        };
-        let names: Vec<String> = asked.iter().map(|name| format!("`{name}`")).collect();
-        self.warnings.push(Problem {
-            origin: first.clone(),
-            text: format!("this version of Keyway does not act on {}", names.join(", ")),
-        });
     }
 }
 

@@ -6,12 +6,14 @@
 //!
 //! The keys of a Codis 3.2 `proxy.toml` keep their names, defaults and forms, except that the
 //! addresses bind the loopback. A key that Keyway reads only for the sake of such a file stands
-//! in one of the last two sections.
+//! in the last section.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::choices::{Compat, LogFormat, LogLevel, MigrationMethod, ProtoType};
+use crate::choices::{
+    Compat, CoordinatorName, LogFormat, LogLevel, MigrationMethod, ProtoType, Topology,
+};
 use crate::secret::Secret;
 
 /// A text.
@@ -49,6 +51,8 @@ pub(crate) enum Field {
     LogFormat(fn(&mut Config) -> &mut LogFormat),
     Compat(fn(&mut Config) -> &mut Compat),
     MigrationMethod(fn(&mut Config) -> &mut MigrationMethod),
+    Topology(fn(&mut Config) -> &mut Topology),
+    CoordinatorName(fn(&mut Config) -> &mut CoordinatorName),
 }
 
 /// One setting.
@@ -58,27 +62,15 @@ pub(crate) struct Key {
     pub(crate) field: Field,
 }
 
-/// What setting a key does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// The proxy acts on it.
-    Full,
-    /// Nothing, and nobody needs to know: the key tunes something Keyway does not have.
-    Silent,
-    /// Nothing in this version, and whoever sets it must be told.
-    Missing,
-}
-
 /// Settings that belong together.
 pub(crate) struct Section {
     pub(crate) title: &'static str,
-    pub(crate) effect: Effect,
     pub(crate) keys: &'static [Key],
 }
 
 macro_rules! settings {
     ($(
-        [$title:literal, $effect:ident]
+        [$title:literal]
         $( $(#[doc = $doc:literal])+ $name:ident: $kind:ident = $default:expr; )+
     )+) => {
         /// The settings of one proxy, named as in its file.
@@ -97,7 +89,6 @@ macro_rules! settings {
         pub(crate) const SECTIONS: &[Section] = &[
             $(Section {
                 title: $title,
-                effect: Effect::$effect,
                 keys: &[$(Key {
                     name: stringify!($name),
                     doc: &[$($doc),+],
@@ -109,7 +100,7 @@ macro_rules! settings {
 }
 
 settings! {
-    ["Names and passwords", Full]
+    ["Names and passwords"]
 
     /// Name of the cluster: letters, digits, `_`, `.` and `-`. Must not be empty.
     product_name: Text = "codis-demo".to_owned();
@@ -122,7 +113,7 @@ settings! {
     /// Password that clients must give. Empty: clients need none.
     session_auth: Secret = Secret::default();
 
-    ["Addresses", Full]
+    ["Addresses"]
 
     /// Address clients connect to, `host:port`; `0.0.0.0:19000` for every interface.
     proxy_addr: Text = "127.0.0.1:19000".to_owned();
@@ -141,7 +132,7 @@ settings! {
     /// Data centre of this proxy: a label, shown in its model.
     proxy_datacenter: Text = String::new();
 
-    ["The process", Full]
+    ["The process"]
 
     /// Threads that serve clients. 0: one per core.
     workers: Count = 0;
@@ -165,7 +156,48 @@ settings! {
     /// File that holds the process id while the proxy runs. Empty: none.
     pidfile: FilePath = None;
 
-    ["The log", Full]
+    ["The product in a coordinator (ZooKeeper or etcd)"]
+
+    /// Who says which server has which slot. `codis3`: a dashboard that calls the admin API, a file
+    /// or the command line. `codis1`, `codis2`, `reborn`: nodes in a coordinator, as Codis 1.9,
+    /// Codis 2.0 and RebornDB have them; the proxy registers there and obeys their dashboards.
+    topology: Topology = Topology::Codis3;
+    /// Kind of the coordinator that has the product: `zookeeper` or `etcd` (version 3).
+    coordinator_name: CoordinatorName = CoordinatorName::ZooKeeper;
+    /// Addresses of that coordinator, `host:port`, separated by commas. Needed with a `topology`
+    /// other than `codis3`.
+    coordinator_addr: Text = String::new();
+    /// `user:password` for that coordinator. Empty: none is sent.
+    coordinator_auth: Secret = Secret::default();
+    /// Time without contact after which the coordinator takes the proxy for gone. The proxy stops
+    /// using its slots then, too, until it has registered again.
+    coordinator_session_timeout: Period = Duration::from_secs(30);
+    /// Name of this proxy in the product; no two have the same. Needed with a `topology` other than
+    /// `codis3`.
+    proxy_id: Text = String::new();
+    /// Dashboard that is asked to bring the proxy online, with `topology = "codis2"`. Empty: somebody
+    /// else has to.
+    dashboard_addr: Text = String::new();
+    /// Longest time that a request waits for a slot that is about to migrate, or whose route must
+    /// not be used because the session with the coordinator is over; then it gets a TRYAGAIN error.
+    /// Counts with a `topology` other than `codis3` only. 0: no limit.
+    pre_migrate_timeout: Period = Duration::from_secs(30);
+
+    ["Announcing the proxy to Jodis clients"]
+
+    /// Kind of the coordinator to register with: `zookeeper` or `etcd` (version 3).
+    jodis_name: Text = String::new();
+    /// Addresses of that coordinator, `host:port`, separated by commas. Empty: the proxy does not
+    /// register.
+    jodis_addr: Text = String::new();
+    /// `user:password` for that coordinator.
+    jodis_auth: Secret = Secret::default();
+    /// Time after which the coordinator forgets a silent proxy.
+    jodis_timeout: Period = Duration::from_secs(20);
+    /// Whether to register under the path of Codis 2.
+    jodis_compatible: Switch = false;
+
+    ["The log"]
 
     /// File to append the log to. Empty: standard error. Never rotated by the proxy: use
     /// logrotate with `copytruncate`.
@@ -175,7 +207,7 @@ settings! {
     /// Form of the log: `term` for people, `json` for machines (one object per line).
     log_format: LogFormat = LogFormat::Term;
 
-    ["Sessions (one per client)", Full]
+    ["Sessions (one per client)"]
 
     /// Time without a request after which a client is closed. 0: never.
     session_recv_timeout: Period = Duration::from_secs(30 * 60);
@@ -206,7 +238,7 @@ settings! {
     /// Whether a client is closed after a reply that tells of a failure in the proxy itself.
     session_break_on_failure: Switch = false;
 
-    ["Backends (the redis servers)", Full]
+    ["Backends (the redis servers)"]
 
     /// Time to connect to a backend, password and database included.
     backend_connect_timeout: Period = Duration::from_secs(5);
@@ -263,7 +295,7 @@ settings! {
     /// As `backend_primary_parallel`, for replicas.
     backend_replica_parallel: Count = 1;
 
-    ["The slow log", Full]
+    ["The slow log"]
 
     /// Microseconds from the arrival of a request to its reply from which on it counts as slow: it
     /// enters the log that SLOWLOG shows, and what took so long of it becomes an event of LATENCY.
@@ -272,7 +304,7 @@ settings! {
     /// Slow requests that are kept; a further one replaces the oldest. 10000 at most.
     slowlog_max_len: Count = 128;
 
-    ["Reports of its figures that the proxy sends", Full]
+    ["Reports of its figures that the proxy sends"]
 
     /// URL to post the figures to as JSON, `http://host:port/path`. Empty: none are posted.
     metrics_report_server: Text = String::new();
@@ -297,7 +329,7 @@ settings! {
     /// What the names of those gauges begin with, without the dot after it. Empty: nothing.
     metrics_report_statsd_prefix: Text = String::new();
 
-    ["Read for the sake of Codis files, without effect: Keyway sizes buffers by need", Silent]
+    ["Read for the sake of Codis files, without effect: Keyway sizes buffers by need"]
 
     /// Ballast for the garbage collector of Codis; Keyway has none.
     proxy_heap_placeholder: ByteCount = 256 * MB;
@@ -309,19 +341,6 @@ settings! {
     session_recv_bufsize: ByteCount = 128 * KB;
     /// Bytes of the send buffer of a client in Codis.
     session_send_bufsize: ByteCount = 64 * KB;
-
-    ["Read for the sake of Codis files, not in this version: a warning when set", Missing]
-
-    /// Kind of the coordinator to register with: `zookeeper` or `etcd`.
-    jodis_name: Text = String::new();
-    /// Addresses of that coordinator.
-    jodis_addr: Text = String::new();
-    /// `user:password` for that coordinator.
-    jodis_auth: Secret = Secret::default();
-    /// Time after which the coordinator forgets a silent proxy.
-    jodis_timeout: Period = Duration::from_secs(20);
-    /// Whether to register under the path of Codis 2.
-    jodis_compatible: Switch = false;
 }
 
 /// The setting called `name`.

@@ -75,7 +75,7 @@ impl Config {
                     Shown::Count(count) => count.into(),
                     Shown::Integer(number) => number.into(),
                     Shown::Switch(switch) => switch.into(),
-                    Shown::Secret { .. } => return None,
+                    Shown::Secret => return None,
                 };
                 Some((key.name.to_owned(), value))
             })
@@ -94,7 +94,7 @@ fn toml_value(shown: &Shown) -> String {
         Shown::Count(count) => count.to_string(),
         Shown::Integer(number) => number.to_string(),
         Shown::Switch(switch) => switch.to_string(),
-        Shown::Secret { .. } => "\"\"".to_owned(),
+        Shown::Secret => "\"\"".to_owned(),
     }
 }
 

@@ -35,8 +35,8 @@ pub(crate) enum Shown {
     Integer(i64),
     /// Yes or no.
     Switch(bool),
-    /// A text that must not be shown; whether there is one.
-    Secret { is_set: bool },
+    /// A text that must not be shown.
+    Secret,
 }
 
 impl Field {
@@ -59,6 +59,8 @@ impl Field {
             Self::LogFormat(field) => *field(config) = choice(given)?,
             Self::Compat(field) => *field(config) = choice(given)?,
             Self::MigrationMethod(field) => *field(config) = choice(given)?,
+            Self::Topology(field) => *field(config) = choice(given)?,
+            Self::CoordinatorName(field) => *field(config) = choice(given)?,
         }
         Ok(())
     }
@@ -67,7 +69,7 @@ impl Field {
     pub(crate) fn show(&self, config: &mut Config) -> Shown {
         match self {
             Self::Text(field) => Shown::Text(field(config).clone()),
-            Self::Secret(field) => Shown::Secret { is_set: !field(config).is_empty() },
+            Self::Secret(_) => Shown::Secret,
             Self::Count(field) => Shown::Count(*field(config)),
             Self::Integer(field) => Shown::Integer(*field(config)),
             Self::ByteCount(field) => Shown::Text(size_text(*field(config))),
@@ -81,6 +83,8 @@ impl Field {
             Self::LogFormat(field) => Shown::Text(field(config).to_string()),
             Self::Compat(field) => Shown::Text(field(config).to_string()),
             Self::MigrationMethod(field) => Shown::Text(field(config).to_string()),
+            Self::Topology(field) => Shown::Text(field(config).to_string()),
+            Self::CoordinatorName(field) => Shown::Text(field(config).to_string()),
         }
     }
 
@@ -97,7 +101,9 @@ impl Field {
             | Self::LogLevel(_)
             | Self::LogFormat(_)
             | Self::Compat(_)
-            | Self::MigrationMethod(_) => "word",
+            | Self::MigrationMethod(_)
+            | Self::Topology(_)
+            | Self::CoordinatorName(_) => "word",
         }
     }
 }

@@ -33,6 +33,7 @@ use std::pin::Pin;
 mod codec;
 pub mod codis1;
 pub mod codis3;
+mod connect;
 mod directory;
 mod error;
 #[cfg(feature = "etcd")]
@@ -45,6 +46,8 @@ mod tree;
 mod watch;
 mod zookeeper;
 
+pub use connect::Kind;
+pub use connect::connect;
 pub use directory::Directory;
 pub use error::CoordinatorError;
 #[cfg(feature = "etcd")]

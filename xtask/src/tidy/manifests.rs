@@ -11,10 +11,10 @@ use super::source::Tree;
 /// Who may import whom, as `ARCHITECTURE.md` says; tools (`bench`, `fuzz`, `xtask`) may import what
 /// they want.
 const DIRECTIONS: [(&str, &[&str]); 11] = [
-    ("keyway", &["web", "mover", "actors", "command", "routing", "config"]),
+    ("keyway", &["web", "mover", "actors", "coordinator", "command", "routing", "config"]),
     ("web", &["mover", "actors", "config", "routing"]),
     ("mover", &["resp", "routing", "config"]),
-    ("actors", &["routing", "command", "resp", "config"]),
+    ("actors", &["routing", "command", "resp", "coordinator", "config"]),
     ("command", &["resp", "routing"]),
     ("coordinator", &["routing"]),
     ("config", &[]),
