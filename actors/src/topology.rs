@@ -18,9 +18,9 @@
 //! | `QueryFills`      | admin server         | which fills there are and what they hold, at once |
 //!
 //! A primary that is dead may hang instead of being gone. A switch gives its requests
-//! [`SWITCH_DRAIN_TIMEOUT`] and then closes its connections (`CutOff`), so that they are answered
-//! with an error; otherwise one hung request would keep the group from its new primary until
-//! `backend_recv_timeout`.
+//! [`SWITCH_DRAIN_TIMEOUT`], and a fill as long as it says, before the connections are closed
+//! (`CutOff`), so that they are answered with an error; otherwise one hung request would keep the
+//! group from its new primary until `backend_recv_timeout`.
 //!
 //! Supervision: started by wiring, lives as long as the process.
 //!
@@ -76,6 +76,9 @@ pub struct AddRouter(pub Addr<RouterActor>);
 pub struct FillSlots {
     /// The slots and what becomes of them. Of a slot that is named twice the last one counts.
     pub changes: Vec<(SlotId, SlotAssignment)>,
+    /// How long requests in flight are waited for before their connections are closed, which
+    /// answers them with an error; `None`: for as long as a round may take.
+    pub cut_off_after: Option<Duration>,
 }
 
 /// A fill that is in place.
@@ -166,7 +169,7 @@ struct Round {
 
 /// What a round is for.
 enum Order {
-    Fill(Vec<(SlotId, SlotAssignment)>),
+    Fill(FillSlots),
     Switch(Vec<PrimarySwitch>),
 }
 
@@ -239,7 +242,7 @@ impl Handler<FillSlots> for TopologyActor {
     type Result = ResponseFuture<Result<Filled, FillError>>;
 
     fn handle(&mut self, fill: FillSlots, ctx: &mut Self::Context) -> Self::Result {
-        self.take(Order::Fill(fill.changes), ctx)
+        self.take(Order::Fill(fill), ctx)
     }
 }
 
@@ -323,7 +326,7 @@ impl TopologyActor {
         self.is_filling = true;
         self.epoch += 1;
         let (changes, cut_off_after) = match order {
-            Order::Fill(changes) => (changes, None),
+            Order::Fill(fill) => (fill.changes, fill.cut_off_after),
             Order::Switch(switches) => {
                 (switched(&self.table, &switches), Some(SWITCH_DRAIN_TIMEOUT))
             }
