@@ -12,8 +12,9 @@
 //! | message           | from                 | what happens                                      |
 //! |-------------------|----------------------|---------------------------------------------------|
 //! | `AddRouter`       | wiring               | the router takes part in every later round        |
-//! | `FillSlots`       | wiring, admin server | a round, after those that came before it          |
+//! | `FillSlots`       | admin server, MembershipActor | a round, after those that came before it |
 //! | `SwitchPrimaries` | SentinelActor        | the same, for the slots of primaries that are dead|
+//! | `LockSlots`       | MembershipActor      | the same, for all slots: requests wait            |
 //! | `QuerySlots`      | admin server         | the table as it is, at once                       |
 //! | `QueryFills`      | admin server         | which fills there are and what they hold, at once |
 //!
@@ -130,6 +131,15 @@ pub struct PrimarySwitch {
     pub new: BackendAddr,
 }
 
+/// Locks every slot that is served, on all workers or on none: requests wait. What a slot has else
+/// stays. As with switches, it is decided when the round begins.
+#[derive(Message)]
+#[rtype(result = "Result<Filled, FillError>")]
+pub struct LockSlots {
+    /// As in [`FillSlots`].
+    pub cut_off_after: Option<Duration>,
+}
+
 /// Asks for the slot table.
 #[derive(Message)]
 #[rtype(result = "SlotTable")]
@@ -171,6 +181,7 @@ struct Round {
 enum Order {
     Fill(FillSlots),
     Switch(Vec<PrimarySwitch>),
+    Lock(LockSlots),
 }
 
 /// An order and who waits for it.
@@ -255,6 +266,14 @@ impl Handler<SwitchPrimaries> for TopologyActor {
     }
 }
 
+impl Handler<LockSlots> for TopologyActor {
+    type Result = ResponseFuture<Result<Filled, FillError>>;
+
+    fn handle(&mut self, lock: LockSlots, ctx: &mut Self::Context) -> Self::Result {
+        self.take(Order::Lock(lock), ctx)
+    }
+}
+
 impl Handler<RoundEnded> for TopologyActor {
     type Result = ();
 
@@ -330,6 +349,7 @@ impl TopologyActor {
             Order::Switch(switches) => {
                 (switched(&self.table, &switches), Some(SWITCH_DRAIN_TIMEOUT))
             }
+            Order::Lock(lock) => (locked(&self.table), lock.cut_off_after),
         };
         let changes: Arc<[_]> = changes.into();
         self.held = changes.iter().map(|(slot, _)| *slot).collect();
@@ -395,6 +415,12 @@ async fn save_slots(save: SaveSlots, table: SlotTable) -> std::io::Result<()> {
         Ok(Err(error)) => Err(std::io::Error::other(error)),
         Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
     }
+}
+
+/// Every slot that is served and not locked yet, locked.
+fn locked(table: &SlotTable) -> Vec<(SlotId, SlotAssignment)> {
+    let served = table.assignments().filter(|(_, slot)| !slot.is_offline() && !slot.is_locked);
+    served.map(|(slot, was)| (slot, SlotAssignment { is_locked: true, ..was.clone() })).collect()
 }
 
 /// The slots that a switch of primaries touches, with what becomes of them.

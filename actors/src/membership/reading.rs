@@ -34,13 +34,20 @@ pub(super) async fn read_slots(
     slots: impl IntoIterator<Item = SlotId>,
 ) -> Result<Vec<Reading>, CoordinatorError> {
     let mut nodes = BTreeMap::new();
-    side_by_side(slots, |slot| read_slot(Arc::clone(coordinator), paths.clone(), slot), |read| {
-        let (slot, node) = read;
-        nodes.insert(slot, node);
-    })
+    side_by_side(
+        slots,
+        |slot| read_slot(Arc::clone(coordinator), paths.clone(), slot),
+        |read| {
+            let (slot, node) = read;
+            nodes.insert(slot, node);
+        },
+    )
     .await?;
-    let mut numbers: Vec<i32> =
-        nodes.values().filter_map(|node| node.as_ref().ok()).flat_map(|slot| Groups::of(slot).iter()).collect();
+    let mut numbers: Vec<i32> = nodes
+        .values()
+        .filter_map(|node| node.as_ref().ok())
+        .flat_map(|slot| Groups::of(slot).iter())
+        .collect();
     numbers.sort_unstable();
     numbers.dedup();
     let mut primaries: BTreeMap<i32, Result<BackendAddr, Fault>> = BTreeMap::new();
