@@ -10,6 +10,7 @@ mod cli;
 mod commands;
 mod limits;
 mod logging;
+mod membership;
 mod output;
 mod pidfile;
 mod proxy;

@@ -5,6 +5,8 @@
 //! StatsActor ◄─ AddWorker ─ SupervisorActor x workers (each: RouterActor, SessionActors, BackendConns)
 //!     ▲                        ▲                           ▲
 //! admin server ─► TopologyActor ── PrepareFill, CommitFill ┘
+//!     │                 ▲ FillSlots, LockSlots
+//!     │           MembershipActor ◄─ coordinator (topology = codis1, codis2, reborn)
 //!     │                 ▲ SwitchPrimaries
 //!     ├─────────► SentinelActor ◄─ sentinels
 //!     ├─────────► MoverActor ─► admin servers of all proxies, this one's among them
@@ -19,6 +21,7 @@ use std::time::Duration;
 use actix::{Actor, Addr};
 use actix_rt::Arbiter;
 use actors::listener::{ListenerActor, StopListening};
+use actors::membership::{LeaveProduct, MembershipActor};
 use actors::sentinel::SentinelActor;
 use actors::stats::{AddWorker, StatsActor};
 use actors::supervisor::{Drain, QueryRouter, SupervisorActor};
@@ -29,9 +32,11 @@ use mover::{HaltMoves, Login, MoverActor, Surroundings};
 use routing::{BackendAddr, SlotTable};
 use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use web::{Admin, AdminFleet, Identity, MeterActor, Reports, ServerHandle};
 
 use crate::logging::LevelHandle;
+use crate::membership;
 use crate::state::State;
 
 /// How long the admin server may take to finish the answers it has begun.
@@ -56,6 +61,9 @@ pub(crate) struct Proxy {
     /// The workers' threads, which end with this.
     arbiters: Vec<Arbiter>,
     mover: Option<Addr<MoverActor>>,
+    member: Option<Addr<MembershipActor>>,
+    /// Why the proxy cannot go on.
+    failure: watch::Receiver<Option<String>>,
     /// Nobody else uses the folder while this lives.
     _state: Option<State>,
     log: Logger,
@@ -85,6 +93,32 @@ fn mover(
     MoverActor::open(state.journal_file(), around).context("take up moves of slots")
 }
 
+/// The workers, each on a thread of its own. All take part in fills before there is anyone to order
+/// one.
+async fn workers(
+    shared: &Arc<Shared>,
+    table: &SlotTable,
+    stats: &Addr<StatsActor>,
+    topology: &Addr<TopologyActor>,
+    log: &Logger,
+) -> anyhow::Result<(Vec<Arbiter>, Vec<Addr<SupervisorActor>>)> {
+    let (mut arbiters, mut supervisors) = (Vec::new(), Vec::new());
+    for index in 0..shared.counters.len() {
+        let arbiter = Arbiter::new();
+        let (shared, table, log) = (Arc::clone(shared), table.clone(), log.clone());
+        let worker_stats = stats.clone();
+        let supervisor = SupervisorActor::start_in_arbiter(&arbiter.handle(), move |_| {
+            SupervisorActor::new(index, shared, table, worker_stats, &log)
+        });
+        let router = supervisor.send(QueryRouter).await?.context("start a worker")?;
+        topology.send(AddRouter(router)).await?;
+        stats.send(AddWorker(supervisor.clone())).await?;
+        arbiters.push(arbiter);
+        supervisors.push(supervisor);
+    }
+    Ok((arbiters, supervisors))
+}
+
 impl Proxy {
     /// Starts the actors; clients are accepted from here on.
     pub(crate) async fn start(
@@ -99,27 +133,20 @@ impl Proxy {
         let fill_timeout = shared.settings.config.fill_timeout;
         let topology = TopologyActor::new(table.clone(), fill_timeout, log.clone());
         let topology = topology.saving(state.as_ref().map(State::save_slots)).start();
-        let mut arbiters = Vec::new();
-        let mut supervisors = Vec::new();
-        for index in 0..shared.counters.len() {
-            let arbiter = Arbiter::new();
-            let (shared, table, log) = (Arc::clone(&shared), table.clone(), log.clone());
-            let worker_stats = stats.clone();
-            let supervisor = SupervisorActor::start_in_arbiter(&arbiter.handle(), move |_| {
-                SupervisorActor::new(index, shared, table, worker_stats, &log)
-            });
-            // A worker takes part in fills before there is anyone to order one.
-            let router = supervisor.send(QueryRouter).await?.context("start a worker")?;
-            topology.send(AddRouter(router)).await?;
-            stats.send(AddWorker(supervisor.clone())).await?;
-            arbiters.push(arbiter);
-            supervisors.push(supervisor);
-        }
+        let (arbiters, supervisors) = workers(&shared, table, &stats, &topology, log).await?;
         let settings = Arc::clone(&shared.settings);
         let sentinels = SentinelActor::new(settings, topology.clone(), log.clone()).start();
         let AdminParts { listener, identity, level } = admin;
         let mover = state.as_ref().map(|state| mover(state, &shared, &listener, &identity, log));
         let mover = mover.transpose()?.map(Actor::start);
+        let (fail, failure) = watch::channel(None);
+        let admin_addr = listener.local_addr()?;
+        let member = membership::member(&shared, &topology, admin_addr, &identity, fail, log)?;
+        let member = member.map(Actor::start);
+        if let Some(member) = member.clone() {
+            let asking = membership::ask_for_online(member, Arc::clone(&shared), log.clone());
+            actix_rt::spawn(asking);
+        }
         let admin = Admin {
             shared: Arc::clone(&shared),
             stats,
@@ -138,7 +165,31 @@ impl Proxy {
         let listener =
             ListenerActor::new(shared, supervisors.clone(), clients, log.clone()).start();
         let log = log.clone();
-        Ok(Self { listener, supervisors, admin, reports, arbiters, mover, _state: state, log })
+        let _state = state;
+        Ok(Self {
+            listener,
+            supervisors,
+            admin,
+            reports,
+            arbiters,
+            mover,
+            member,
+            failure,
+            _state,
+            log,
+        })
+    }
+
+    /// Waits for a reason for which the proxy cannot go on; for ever when there is none.
+    pub(crate) fn failed(&self) -> impl Future<Output = String> + use<> {
+        let mut failure = self.failure.clone();
+        async move {
+            let failed = failure.wait_for(Option::is_some).await.ok().and_then(|text| text.clone());
+            match failed {
+                Some(text) => text,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Accepts no more clients and lets those that are there have their replies, within a
@@ -162,6 +213,10 @@ impl Proxy {
         } else {
             warn!(self.log, "clients were cut off: they did not finish within shutdown_timeout";
                 "shutdown_timeout" => config::duration_text(deadline));
+        }
+        // Dashboards count on this proxy until it serves nobody any more.
+        if let Some(member) = &self.member {
+            let _ = member.send(LeaveProduct).await;
         }
         drop(self.reports);
         let answered = self.admin.stop(true);

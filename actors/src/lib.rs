@@ -27,6 +27,7 @@ pub mod coordination;
 mod io;
 pub mod latency;
 pub mod listener;
+pub mod membership;
 pub mod migrator;
 pub mod probe;
 pub mod router;
