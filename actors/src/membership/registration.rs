@@ -193,9 +193,17 @@ async fn delete(link: &Link, path: &NodePath) {
     }
 }
 
-/// Whether a process of this machine is surely no more.
+/// Whether a process of this machine is surely no more. One that is dead and whose parent has not
+/// noticed yet is no more, either.
 fn has_ended(pid: i64) -> bool {
     let processes = Path::new("/proc");
     // Without such a folder nothing is known.
-    processes.join("self").exists() && !processes.join(pid.to_string()).exists()
+    if !processes.join("self/stat").exists() {
+        return false;
+    }
+    match std::fs::read_to_string(processes.join(pid.to_string()).join("stat")) {
+        // `pid (name) state ...`; the name may hold anything.
+        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X'])),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
