@@ -16,6 +16,7 @@
 //! * [`slot_mover`]: moves slots forth and back under two proxies, as a dashboard does.
 //! * [`zookeeper`]: a real ZooKeeper, three of them, and a session of the test's own.
 //! * [`old_dashboard`]: a dashboard of Codis 1.9, Codis 2.0 or RebornDB.
+//! * [`product`]: such a product with two groups, ready for proxies.
 //! * [`gate`]: stands between a client and a server, and holds or cuts what passes.
 //! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
 //! * [`log`], [`ports`], [`random`], [`reply`], [`value`]: what those are made of.
@@ -39,6 +40,7 @@ pub mod moves;
 pub mod old_dashboard;
 pub mod ports;
 pub mod process;
+pub mod product;
 pub mod proxy;
 pub mod random;
 pub mod raw_client;
@@ -57,6 +59,7 @@ pub use fake_server::FakeServer;
 pub use gate::Gate;
 pub use groups::TwoGroups;
 pub use old_dashboard::OldDashboard;
+pub use product::Product;
 pub use proxy::KeywayProxy;
 pub use raw_client::RawClient;
 pub use redis_server::RedisServer;

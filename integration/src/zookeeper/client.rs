@@ -67,12 +67,14 @@ pub struct Stat {
     pub czxid: i64,
     /// How often its data has changed.
     pub version: i32,
+    /// The number of the change that created or deleted the last node below it.
+    pub pzxid: i64,
 }
 
 impl Stat {
     fn new(stat: &zk::Stat) -> Self {
         let owner = (stat.ephemeral_owner != 0).then_some(stat.ephemeral_owner);
-        Self { owner, czxid: stat.czxid, version: stat.version }
+        Self { owner, czxid: stat.czxid, version: stat.version, pzxid: stat.pzxid }
     }
 }
 
@@ -312,15 +314,20 @@ impl ZooKeeperClient {
         }
     }
 
-    /// Deletes a node and those right below it.
+    /// Deletes a node and those right below it, also those that appear meanwhile.
     ///
     /// # Panics
     /// When they cannot be deleted.
     pub fn delete_directory(&self, path: &str) {
-        for name in self.children(path) {
-            self.delete(&format!("{path}/{name}"));
-        }
-        self.delete(path);
+        wait_until(&format!("{path} is deleted"), PATIENCE, || {
+            for name in self.children(path) {
+                self.delete(&format!("{path}/{name}"));
+            }
+            match self.call(|| self.client.delete(path, None)) {
+                Ok(()) | Err(zk::Error::NoNode) => Ok(()),
+                Err(error) => Err(error),
+            }
+        });
     }
 
     /// Creates many files that stay, without waiting for each.
