@@ -7,6 +7,7 @@
 //! admin server ─► TopologyActor ── PrepareFill, CommitFill ┘
 //!     │                 ▲ SwitchPrimaries
 //!     ├─────────► SentinelActor ◄─ sentinels
+//!     ├─────────► JodisActor ─► coordinator of Jodis clients
 //!     ├─────────► MoverActor ─► admin servers of all proxies, this one's among them
 //!     │              ListenerActor ◄─ clients
 //!     └► MeterActor (reads the workers' counters) ◄─ Reports
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_rt::Arbiter;
+use actors::jodis::{JodisActor, LeaveJodis};
 use actors::listener::{ListenerActor, StopListening};
 use actors::sentinel::SentinelActor;
 use actors::stats::{AddWorker, StatsActor};
@@ -25,6 +27,7 @@ use actors::supervisor::{Drain, QueryRouter, SupervisorActor};
 use actors::topology::{AddRouter, TopologyActor};
 use actors::worker::{Credentials, Shared};
 use anyhow::Context as _;
+use coordinator::codis3::Jodis;
 use mover::{HaltMoves, Login, MoverActor, Surroundings};
 use routing::{BackendAddr, SlotTable};
 use slog::{Logger, info, warn};
@@ -56,6 +59,7 @@ pub(crate) struct Proxy {
     /// The workers' threads, which end with this.
     arbiters: Vec<Arbiter>,
     mover: Option<Addr<MoverActor>>,
+    jodis: Option<Addr<JodisActor>>,
     /// Nobody else uses the folder while this lives.
     _state: Option<State>,
     log: Logger,
@@ -83,6 +87,23 @@ fn mover(
         log: log.clone(),
     };
     MoverActor::open(state.journal_file(), around).context("take up moves of slots")
+}
+
+/// What keeps the proxy known to Jodis clients, if the settings ask for it.
+fn jodis(
+    shared: &Arc<Shared>,
+    identity: &Identity,
+    log: &Logger,
+) -> anyhow::Result<Option<JodisActor>> {
+    let model = &identity.model;
+    let told = Jodis {
+        addr: model.proxy_addr.clone(),
+        admin: model.admin_addr.clone(),
+        start: model.start_time.clone(),
+        state: "online".to_owned(),
+        token: model.token.clone(),
+    };
+    JodisActor::new(shared, &told, log).context("register with a coordinator")
 }
 
 impl Proxy {
@@ -120,12 +141,14 @@ impl Proxy {
         let AdminParts { listener, identity, level } = admin;
         let mover = state.as_ref().map(|state| mover(state, &shared, &listener, &identity, log));
         let mover = mover.transpose()?.map(Actor::start);
+        let jodis = jodis(&shared, &identity, log)?.map(Actor::start);
         let admin = Admin {
             shared: Arc::clone(&shared),
             stats,
             topology,
             sentinels,
             mover: mover.clone(),
+            coordinator: jodis.clone().map(Addr::recipient),
             meter: MeterActor::new(Arc::clone(&shared)).start(),
             identity: Arc::new(identity),
             set_log_level: Arc::new(move |to| level.set(to)),
@@ -138,12 +161,17 @@ impl Proxy {
         let listener =
             ListenerActor::new(shared, supervisors.clone(), clients, log.clone()).start();
         let log = log.clone();
-        Ok(Self { listener, supervisors, admin, reports, arbiters, mover, _state: state, log })
+        let _state = state;
+        Ok(Self { listener, supervisors, admin, reports, arbiters, mover, jodis, _state, log })
     }
 
     /// Accepts no more clients and lets those that are there have their replies, within a
     /// deadline. The admin server answers until then; whoever ordered the stop has its answer.
     pub(crate) async fn stop(self, deadline: Duration) {
+        // Before anything closes: clients that look for a proxy should not be sent here any more.
+        if let Some(jodis) = &self.jodis {
+            let _ = jodis.send(LeaveJodis).await;
+        }
         // The admin server refuses orders from now on, those of the mover as well.
         if let Some(mover) = &self.mover {
             let _ = mover.send(HaltMoves).await;
