@@ -74,7 +74,7 @@ use slog::Logger;
 pub use actix_web::dev::ServerHandle;
 pub use addresses::AddressError;
 pub use auth::proxy_xauth as xauth;
-pub use dashboard::{DashboardError, bring_online, stored_dashboard};
+pub use dashboard::{DashboardError, bring_online};
 pub use fleet::AdminFleet;
 pub use meter::MeterActor;
 pub use metrics::describe as describe_metrics;
