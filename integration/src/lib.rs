@@ -15,6 +15,7 @@
 //! * [`workload`]: clients that make such histories.
 //! * [`slot_mover`]: moves slots forth and back under two proxies, as a dashboard does.
 //! * [`zookeeper`]: a real ZooKeeper, three of them, and a session of the test's own.
+//! * [`etcd`]: a real etcd.
 //! * [`gate`]: stands between a client and a server, and holds or cuts what passes.
 //! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
 //! * [`log`], [`ports`], [`random`], [`reply`], [`value`]: what those are made of.
@@ -28,6 +29,7 @@
 
 pub mod admin;
 pub mod browser;
+pub mod etcd;
 pub mod fake_server;
 pub mod gate;
 pub mod groups;
@@ -51,6 +53,7 @@ pub mod zookeeper;
 
 pub use admin::AdminClient;
 pub use browser::Browser;
+pub use etcd::Etcd;
 pub use fake_server::FakeServer;
 pub use gate::Gate;
 pub use groups::TwoGroups;

@@ -98,13 +98,15 @@ pub(super) struct Registration {
     standing: RefCell<Standing>,
     /// We have created a node, or deleted one that was left over.
     has_claimed: Cell<bool>,
-    /// The coordinator does not know a transaction that creates (ZooKeeper before 3.5).
+    /// The coordinator does not delete and create in one transaction: etcd never does for one
+    /// key, ZooKeeper since 3.5.
     is_stepwise: Cell<bool>,
     leaving: Notify,
 }
 
 impl Registration {
     pub(super) fn new(path: NodePath, told: &Jodis, around: Around) -> Self {
+        let is_stepwise = around.kind == Kind::Etcd;
         let standing = Standing::new(around.kind, around.addrs.clone(), path.clone(), &told.addr);
         Self {
             path,
@@ -112,7 +114,7 @@ impl Registration {
             around,
             standing: RefCell::new(standing),
             has_claimed: Cell::new(false),
-            is_stepwise: Cell::new(false),
+            is_stepwise: Cell::new(is_stepwise),
             leaving: Notify::new(),
         }
     }
@@ -250,7 +252,7 @@ impl Registration {
         }
         let replaced = session.multi(&[deletion, self.creation()]).await;
         // An old server hangs up on a request that it does not know.
-        self.is_stepwise.set(replaced.as_ref().is_err_and(CoordinatorError::is_passing));
+        self.is_stepwise.set(matches!(&replaced, Err(error) if error.is_passing()));
         replaced.map(|_| ())
     }
 
