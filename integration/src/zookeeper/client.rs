@@ -117,11 +117,24 @@ impl ZooKeeperClient {
     /// When none answers.
     #[must_use]
     pub fn connect(addrs: &str) -> Self {
+        Self::connect_as(addrs, None)
+    }
+
+    /// The same as somebody, `user:password`, who may read what belongs to them.
+    ///
+    /// # Panics
+    /// When none answers.
+    #[must_use]
+    pub fn connect_as(addrs: &str, credentials: Option<&str>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap_or_else(|error| panic!("make a runtime: {error}"));
         let client = wait_until(&format!("a session with {addrs}"), PATIENCE, || {
             let connector =
                 zk::Client::connector().with_session_timeout(SESSION).with_fail_eagerly();
+            let connector = match credentials {
+                Some(credentials) => connector.with_auth("digest", credentials.as_bytes()),
+                None => connector,
+            };
             runtime.block_on(connector.connect(addrs))
         });
         let state = client.state_watcher();
@@ -252,6 +265,17 @@ impl ZooKeeperClient {
     pub fn create(&self, path: &str, data: &str, lifetime: Lifetime, access: Access) -> String {
         self.try_create(path, data, lifetime, access)
             .unwrap_or_else(|error| panic!("create {path}: {error}"))
+    }
+
+    /// Creates a file that stays, and that nobody but those with our credentials may use.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn create_private(&self, path: &str, data: &str) {
+        let acls = [zk::Acl::new(zk::Permission::ALL, zk::AuthId::authed())];
+        let options = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acls));
+        self.call(|| self.client.create(path, data.as_bytes(), &options))
+            .unwrap_or_else(|error| panic!("create {path}: {error}"));
     }
 
     /// Creates an empty directory and those above it that are not there.
