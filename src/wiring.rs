@@ -9,6 +9,7 @@
 //!     │           MembershipActor ◄─ coordinator (topology = codis1, codis2, reborn)
 //!     │                 ▲ SwitchPrimaries
 //!     ├─────────► SentinelActor ◄─ sentinels
+//!     ├─────────► JodisActor ─► coordinator of Jodis clients
 //!     ├─────────► MoverActor ─► admin servers of all proxies, this one's among them
 //!     │              ListenerActor ◄─ clients
 //!     └► MeterActor (reads the workers' counters) ◄─ Reports
@@ -21,7 +22,6 @@ use std::time::Duration;
 use actix::{Actor, Addr};
 use actix_rt::Arbiter;
 use actors::listener::{ListenerActor, StopListening};
-use actors::membership::{LeaveProduct, MembershipActor};
 use actors::sentinel::SentinelActor;
 use actors::stats::{AddWorker, StatsActor};
 use actors::supervisor::{Drain, QueryRouter, SupervisorActor};
@@ -32,11 +32,10 @@ use mover::{HaltMoves, Login, MoverActor, Surroundings};
 use routing::{BackendAddr, SlotTable};
 use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use web::{Admin, AdminFleet, Identity, MeterActor, Reports, ServerHandle};
 
+use crate::coordination::Coordination;
 use crate::logging::LevelHandle;
-use crate::membership;
 use crate::state::State;
 
 /// How long the admin server may take to finish the answers it has begun.
@@ -61,9 +60,7 @@ pub(crate) struct Proxy {
     /// The workers' threads, which end with this.
     arbiters: Vec<Arbiter>,
     mover: Option<Addr<MoverActor>>,
-    member: Option<Addr<MembershipActor>>,
-    /// Why the proxy cannot go on.
-    failure: watch::Receiver<Option<String>>,
+    coordination: Coordination,
     /// Nobody else uses the folder while this lives.
     _state: Option<State>,
     log: Logger,
@@ -139,20 +136,15 @@ impl Proxy {
         let AdminParts { listener, identity, level } = admin;
         let mover = state.as_ref().map(|state| mover(state, &shared, &listener, &identity, log));
         let mover = mover.transpose()?.map(Actor::start);
-        let (fail, failure) = watch::channel(None);
         let admin_addr = listener.local_addr()?;
-        let member = membership::member(&shared, &topology, admin_addr, &identity, fail, log)?;
-        let member = member.map(Actor::start);
-        if let Some(member) = member.clone() {
-            let asking = membership::ask_for_online(member, Arc::clone(&shared), log.clone());
-            actix_rt::spawn(asking);
-        }
+        let coordination = Coordination::start(&shared, &topology, admin_addr, &identity, log)?;
         let admin = Admin {
             shared: Arc::clone(&shared),
             stats,
             topology,
             sentinels,
             mover: mover.clone(),
+            coordinator: coordination.reporter(),
             meter: MeterActor::new(Arc::clone(&shared)).start(),
             identity: Arc::new(identity),
             set_log_level: Arc::new(move |to| level.set(to)),
@@ -173,8 +165,7 @@ impl Proxy {
             reports,
             arbiters,
             mover,
-            member,
-            failure,
+            coordination,
             _state,
             log,
         })
@@ -182,19 +173,14 @@ impl Proxy {
 
     /// Waits for a reason for which the proxy cannot go on; for ever when there is none.
     pub(crate) fn failed(&self) -> impl Future<Output = String> + use<> {
-        let mut failure = self.failure.clone();
-        async move {
-            let failed = failure.wait_for(Option::is_some).await.ok().and_then(|text| text.clone());
-            match failed {
-                Some(text) => text,
-                None => std::future::pending().await,
-            }
-        }
+        self.coordination.failed()
     }
 
     /// Accepts no more clients and lets those that are there have their replies, within a
     /// deadline. The admin server answers until then; whoever ordered the stop has its answer.
     pub(crate) async fn stop(self, deadline: Duration) {
+        // Before anything closes: clients that look for a proxy should not be sent here any more.
+        self.coordination.withdraw().await;
         // The admin server refuses orders from now on, those of the mover as well.
         if let Some(mover) = &self.mover {
             let _ = mover.send(HaltMoves).await;
@@ -214,10 +200,7 @@ impl Proxy {
             warn!(self.log, "clients were cut off: they did not finish within shutdown_timeout";
                 "shutdown_timeout" => config::duration_text(deadline));
         }
-        // Dashboards count on this proxy until it serves nobody any more.
-        if let Some(member) = &self.member {
-            let _ = member.send(LeaveProduct).await;
-        }
+        self.coordination.leave().await;
         drop(self.reports);
         let answered = self.admin.stop(true);
         let _ = tokio::time::timeout(ADMIN_STOP_TIMEOUT, answered).await;

@@ -13,10 +13,12 @@
 //! * [`moves`]: servers, proxies and data for moves of slots that Keyway's own mover makes.
 //! * [`history`]: what clients were told, and whether that can be.
 //! * [`workload`]: clients that make such histories.
+//! * [`counter`]: a client that counts, to see which server a proxy uses.
 //! * [`slot_mover`]: moves slots forth and back under two proxies, as a dashboard does.
 //! * [`zookeeper`]: a real ZooKeeper, three of them, and a session of the test's own.
 //! * [`old_dashboard`]: a dashboard of Codis 1.9, Codis 2.0 or RebornDB.
 //! * [`product`]: such a product with two groups, ready for proxies.
+//! * [`etcd`]: a real etcd.
 //! * [`gate`]: stands between a client and a server, and holds or cuts what passes.
 //! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
 //! * [`log`], [`ports`], [`random`], [`reply`], [`value`]: what those are made of.
@@ -30,6 +32,8 @@
 
 pub mod admin;
 pub mod browser;
+pub mod counter;
+pub mod etcd;
 pub mod fake_server;
 pub mod gate;
 pub mod groups;
@@ -55,6 +59,7 @@ pub mod zookeeper;
 
 pub use admin::AdminClient;
 pub use browser::Browser;
+pub use etcd::Etcd;
 pub use fake_server::FakeServer;
 pub use gate::Gate;
 pub use groups::TwoGroups;

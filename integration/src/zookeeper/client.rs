@@ -8,6 +8,8 @@
 //! may find its own work done; all other errors fail the test, unless the call's name begins with
 //! `try_`.
 
+mod many;
+
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -22,9 +24,6 @@ const SESSION: Duration = Duration::from_secs(120);
 
 /// How long a call may take, elections and restarts of servers included.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Calls of a group that are under way at the same time.
-const CALLS_AT_ONCE: usize = 1000;
 
 /// How long the end of a session may take.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
@@ -119,11 +118,24 @@ impl ZooKeeperClient {
     /// When none answers.
     #[must_use]
     pub fn connect(addrs: &str) -> Self {
+        Self::connect_as(addrs, None)
+    }
+
+    /// The same as somebody, `user:password`, who may read what belongs to them.
+    ///
+    /// # Panics
+    /// When none answers.
+    #[must_use]
+    pub fn connect_as(addrs: &str, credentials: Option<&str>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap_or_else(|error| panic!("make a runtime: {error}"));
         let client = wait_until(&format!("a session with {addrs}"), PATIENCE, || {
             let connector =
                 zk::Client::connector().with_session_timeout(SESSION).with_fail_eagerly();
+            let connector = match credentials {
+                Some(credentials) => connector.with_auth("digest", credentials.as_bytes()),
+                None => connector,
+            };
             runtime.block_on(connector.connect(addrs))
         });
         let state = client.state_watcher();
@@ -256,6 +268,17 @@ impl ZooKeeperClient {
             .unwrap_or_else(|error| panic!("create {path}: {error}"))
     }
 
+    /// Creates a file that stays, and that nobody but those with our credentials may use.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn create_private(&self, path: &str, data: &str) {
+        let acls = [zk::Acl::new(zk::Permission::ALL, zk::AuthId::authed())];
+        let options = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acls));
+        self.call(|| self.client.create(path, data.as_bytes(), &options))
+            .unwrap_or_else(|error| panic!("create {path}: {error}"));
+    }
+
     /// Creates an empty directory and those above it that are not there.
     ///
     /// # Panics
@@ -328,52 +351,6 @@ impl ZooKeeperClient {
                 Err(error) => Err(error),
             }
         });
-    }
-
-    /// Creates many files that stay, without waiting for each.
-    ///
-    /// # Panics
-    /// When one of them cannot be created.
-    pub fn create_many(&self, nodes: impl Iterator<Item = (String, String)>) {
-        let acls = [zk::Acl::new(rights_of(Access::File), zk::AuthId::anyone())];
-        let options = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acls));
-        let nodes: Vec<(String, String)> = nodes.collect();
-        for nodes in nodes.chunks(CALLS_AT_ONCE) {
-            self.timed(async {
-                // A call is sent when it is made, not when it is awaited.
-                let calls: Vec<_> = nodes
-                    .iter()
-                    .map(|(path, data)| (path, self.client.create(path, data.as_bytes(), &options)))
-                    .collect();
-                for (path, call) in calls {
-                    call.await.unwrap_or_else(|error| panic!("create {path}: {error}"));
-                }
-            });
-        }
-    }
-
-    /// What many nodes contain, in order; `None` for those that are not there.
-    ///
-    /// # Panics
-    /// When one of them cannot be read.
-    #[must_use]
-    pub fn data_of_many(&self, paths: impl Iterator<Item = String>) -> Vec<Option<String>> {
-        let paths: Vec<String> = paths.collect();
-        let read = |paths: &[String]| {
-            self.timed(async {
-                let calls: Vec<_> = paths.iter().map(|path| self.client.get_data(path)).collect();
-                let mut contents = Vec::with_capacity(calls.len());
-                for (path, call) in paths.iter().zip(calls) {
-                    contents.push(match call.await {
-                        Ok((data, _)) => Some(String::from_utf8_lossy(&data).into_owned()),
-                        Err(zk::Error::NoNode) => None,
-                        Err(error) => panic!("read {path}: {error}"),
-                    });
-                }
-                contents
-            })
-        };
-        paths.chunks(CALLS_AT_ONCE).flat_map(read).collect()
     }
 
     /// Takes everyone the right to write below a node, or to create anything there.
@@ -462,7 +439,7 @@ impl ZooKeeperClient {
         let deadline = Deadline::after(PATIENCE);
         loop {
             match self.timed(async { call().await }) {
-                Err(zk::Error::ConnectionLoss) if deadline.remaining().is_some() => {}
+                Err(error) if is_of_connection(&error) && deadline.remaining().is_some() => {}
                 outcome => return outcome,
             }
         }
@@ -483,4 +460,9 @@ fn rights_of(access: Access) -> zk::Permission {
         Access::Directory => zk::Permission::ALL,
         Access::File => zk::Permission::READ | zk::Permission::WRITE | zk::Permission::ADMIN,
     }
+}
+
+/// Whether a call failed because the server was not there; `Custom` is what the system says.
+fn is_of_connection(error: &zk::Error) -> bool {
+    matches!(error, zk::Error::ConnectionLoss | zk::Error::Custom(_))
 }
