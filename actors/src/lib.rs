@@ -29,6 +29,7 @@ mod io;
 pub mod jodis;
 pub mod latency;
 pub mod listener;
+pub mod membership;
 pub mod migrator;
 pub mod probe;
 pub mod router;

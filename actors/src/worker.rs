@@ -24,12 +24,13 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-pub use self::lifecycle::Lifecycle;
 use crate::chance::Chance;
 use crate::io::ReadArena;
 use crate::latency::{Histogram, RequestClass};
 use crate::session::window::{Left, WindowLimits};
 use crate::slow_log::{self, BackendNames, SlowCounts, SlowLog, wrapped};
+
+pub use self::lifecycle::Lifecycle;
 
 /// A worker's spare output buffers.
 pub(crate) type OutPool = Vec<Vec<u8>>;

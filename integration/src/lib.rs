@@ -15,6 +15,7 @@
 //! * [`workload`]: clients that make such histories.
 //! * [`slot_mover`]: moves slots forth and back under two proxies, as a dashboard does.
 //! * [`zookeeper`]: a real ZooKeeper, three of them, and a session of the test's own.
+//! * [`old_dashboard`]: a dashboard of Codis 1.9, Codis 2.0 or RebornDB.
 //! * [`etcd`]: a real etcd.
 //! * [`gate`]: stands between a client and a server, and holds or cuts what passes.
 //! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
@@ -37,6 +38,7 @@ pub mod history;
 pub mod http_receiver;
 pub mod log;
 pub mod moves;
+pub mod old_dashboard;
 pub mod ports;
 pub mod process;
 pub mod proxy;
@@ -57,6 +59,7 @@ pub use etcd::Etcd;
 pub use fake_server::FakeServer;
 pub use gate::Gate;
 pub use groups::TwoGroups;
+pub use old_dashboard::OldDashboard;
 pub use proxy::KeywayProxy;
 pub use raw_client::RawClient;
 pub use redis_server::RedisServer;

@@ -74,11 +74,11 @@ use slog::Logger;
 pub use actix_web::dev::ServerHandle;
 pub use addresses::AddressError;
 pub use auth::proxy_xauth as xauth;
-pub use dashboard::{DashboardError, bring_online};
+pub use dashboard::{DashboardError, ask_for_online, bring_online};
 pub use fleet::AdminFleet;
 pub use meter::MeterActor;
 pub use metrics::describe as describe_metrics;
-pub use model::{Identity, Model};
+pub use model::{Identity, Model, now_text};
 pub use push::Reports;
 pub use slots::{SlotsError, changes as slot_changes};
 

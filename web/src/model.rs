@@ -79,7 +79,7 @@ impl Identity {
         let jodis_path = actors::jodis::node_path(config, &token).ok().flatten();
         let model = Model {
             token,
-            start_time: time_text(OffsetDateTime::now_utc()),
+            start_time: now_text(),
             admin_addr,
             proto_type: config.proto_type.to_string(),
             proxy_addr,
@@ -93,6 +93,12 @@ impl Identity {
         };
         Ok(Self { model, xauth })
     }
+}
+
+/// The time of now, as [`Model::start_time`] has it.
+#[must_use]
+pub fn now_text() -> String {
+    time_text(OffsetDateTime::now_utc())
 }
 
 /// A moment in the form that Go gives it, which is what people see in Codis' tools.

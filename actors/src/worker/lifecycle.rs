@@ -1,5 +1,4 @@
-//! How far the proxy has come. Read by the listener and the admin server, waited for by those who
-//! begin or end with it; nothing on the data path looks at it.
+//! How far the proxy has come: one for the whole proxy, read everywhere, waited for by few.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

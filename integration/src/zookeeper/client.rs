@@ -23,6 +23,9 @@ const SESSION: Duration = Duration::from_secs(120);
 /// How long a call may take, elections and restarts of servers included.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Calls of a group that are under way at the same time.
+const CALLS_AT_ONCE: usize = 1000;
+
 /// How long the end of a session may take.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -241,11 +244,7 @@ impl ZooKeeperClient {
         lifetime: Lifetime,
         access: Access,
     ) -> Result<String, zk::Error> {
-        let rights = match access {
-            Access::Directory => zk::Permission::ALL,
-            Access::File => zk::Permission::READ | zk::Permission::WRITE | zk::Permission::ADMIN,
-        };
-        let acls = [zk::Acl::new(rights, zk::AuthId::anyone())];
+        let acls = [zk::Acl::new(rights_of(access), zk::AuthId::anyone())];
         let mode = match lifetime {
             Lifetime::Persistent => zk::CreateMode::Persistent,
             Lifetime::Sequential => zk::CreateMode::PersistentSequential,
@@ -348,6 +347,95 @@ impl ZooKeeperClient {
         self.delete(path);
     }
 
+    /// Creates many files that stay, without waiting for each.
+    ///
+    /// # Panics
+    /// When one of them cannot be created.
+    pub fn create_many(&self, nodes: impl Iterator<Item = (String, String)>) {
+        let acls = [zk::Acl::new(rights_of(Access::File), zk::AuthId::anyone())];
+        let options = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acls));
+        let nodes: Vec<(String, String)> = nodes.collect();
+        for nodes in nodes.chunks(CALLS_AT_ONCE) {
+            self.timed(async {
+                // A call is sent when it is made, not when it is awaited.
+                let calls: Vec<_> = nodes
+                    .iter()
+                    .map(|(path, data)| (path, self.client.create(path, data.as_bytes(), &options)))
+                    .collect();
+                for (path, call) in calls {
+                    call.await.unwrap_or_else(|error| panic!("create {path}: {error}"));
+                }
+            });
+        }
+    }
+
+    /// What many nodes contain, in order; `None` for those that are not there.
+    ///
+    /// # Panics
+    /// When one of them cannot be read.
+    #[must_use]
+    pub fn data_of_many(&self, paths: impl Iterator<Item = String>) -> Vec<Option<String>> {
+        let paths: Vec<String> = paths.collect();
+        let read = |paths: &[String]| {
+            self.timed(async {
+                let calls: Vec<_> = paths.iter().map(|path| self.client.get_data(path)).collect();
+                let mut contents = Vec::with_capacity(calls.len());
+                for (path, call) in paths.iter().zip(calls) {
+                    contents.push(match call.await {
+                        Ok((data, _)) => Some(String::from_utf8_lossy(&data).into_owned()),
+                        Err(zk::Error::NoNode) => None,
+                        Err(error) => panic!("read {path}: {error}"),
+                    });
+                }
+                contents
+            })
+        };
+        paths.chunks(CALLS_AT_ONCE).flat_map(read).collect()
+    }
+
+    /// Takes everyone the right to write below a node, or to create anything there.
+    ///
+    /// # Panics
+    /// When ZooKeeper refuses for another reason than that there is no such node.
+    pub fn close(&self, path: &str) {
+        let rights = zk::Permission::READ | zk::Permission::DELETE | zk::Permission::ADMIN;
+        let acls = [zk::Acl::new(rights, zk::AuthId::anyone())];
+        match self.call(|| self.client.set_acl(path, &acls, None)) {
+            Ok(_) | Err(zk::Error::NoNode) => {}
+            Err(error) => panic!("close {path}: {error}"),
+        }
+    }
+
+    /// Waits until the nodes below are as wanted.
+    ///
+    /// # Errors
+    /// What they are at the deadline.
+    ///
+    /// # Panics
+    /// When they cannot be read.
+    pub fn wait_children(
+        &self,
+        path: &str,
+        deadline: Duration,
+        is_wanted: impl Fn(&[String]) -> bool,
+    ) -> Result<Vec<String>, Vec<String>> {
+        let deadline = Deadline::after(deadline);
+        loop {
+            let read = self.call(|| self.client.list_and_watch_children(path));
+            let (mut names, watcher) = read.unwrap_or_else(|error| panic!("list {path}: {error}"));
+            names.sort_unstable();
+            if is_wanted(&names) {
+                return Ok(names);
+            }
+            let Some(left) = deadline.remaining() else {
+                return Err(names);
+            };
+            let changed = async { tokio::time::timeout(left, watcher.changed()).await };
+            // At the deadline they are read once more.
+            let _ = self.runtime.runtime.block_on(changed);
+        }
+    }
+
     /// Waits until a node is there and returns it.
     ///
     /// # Panics
@@ -390,13 +478,26 @@ impl ZooKeeperClient {
     {
         let deadline = Deadline::after(PATIENCE);
         loop {
-            let left = deadline.remaining().unwrap_or_default();
-            let timed = async { tokio::time::timeout(left, call()).await };
-            match self.runtime.runtime.block_on(timed) {
-                Ok(Err(zk::Error::ConnectionLoss)) if deadline.remaining().is_some() => {}
-                Ok(outcome) => return outcome,
-                Err(_) => panic!("ZooKeeper did not answer within {PATIENCE:?}"),
+            match self.timed(async { call().await }) {
+                Err(zk::Error::ConnectionLoss) if deadline.remaining().is_some() => {}
+                outcome => return outcome,
             }
         }
+    }
+
+    /// Waits for what is done on the runtime, with patience.
+    fn timed<T>(&self, work: impl Future<Output = T>) -> T {
+        let timed = async { tokio::time::timeout(PATIENCE, work).await };
+        self.runtime
+            .runtime
+            .block_on(timed)
+            .unwrap_or_else(|_| panic!("ZooKeeper did not answer within {PATIENCE:?}"))
+    }
+}
+
+fn rights_of(access: Access) -> zk::Permission {
+    match access {
+        Access::Directory => zk::Permission::ALL,
+        Access::File => zk::Permission::READ | zk::Permission::WRITE | zk::Permission::ADMIN,
     }
 }
