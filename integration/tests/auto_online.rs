@@ -142,7 +142,7 @@ fn a_dashboard_of_a_user_is_found_in_zookeeper_by_that_user_alone() {
     let dashboard = HttpReceiver::start(0, dashboard_of("codis-demo", all_slots_on(&server)));
     let alice = ZooKeeperClient::connect_as(&addrs, Some("alice:right"));
     alice.create_directory("/codis3/codis-demo");
-    alice.create_private(STORED, &stored(dashboard.addr()));
+    alice.create(STORED, &stored(dashboard.addr()), Lifetime::Persistent, Access::Private);
     let refused = KeywayProxy::options()
         .argument(&format!("--zookeeper={addrs}"))
         .argument("--zookeeper-auth=alice:wrong")

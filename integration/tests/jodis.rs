@@ -1,6 +1,7 @@
 //! Jodis: the proxy's node in a real ZooKeeper and a real etcd, whatever happens to the node, the
 //! coordinator and the proxy. Clients are served all the time.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use integration::etcd::EtcdNode;
@@ -20,13 +21,24 @@ const SESSION_OVER: &str = "the session with the coordinator is over";
 const NOT_REGISTERED: &str = "the proxy is not registered with the coordinator";
 const REGISTERED: &str = "registered with the coordinator";
 
-/// A proxy over a server that registers in the coordinator at an address.
-fn options(kind: &str, coordinator: impl ToString, server: &RedisServer) -> ProxyOptions {
+/// A proxy over a server that registers in the coordinator at an address, with a session that is
+/// soon over.
+fn options(kind: &str, coordinator: SocketAddr, server: &RedisServer) -> ProxyOptions {
+    patient(kind, coordinator, server, "3s")
+}
+
+/// The same with a session of this length.
+fn patient(
+    kind: &str,
+    coordinator: SocketAddr,
+    server: &RedisServer,
+    session: &str,
+) -> ProxyOptions {
     KeywayProxy::options()
         .over([server])
         .config(&format!("jodis_name = \"{kind}\""))
-        .config(&format!("jodis_addr = \"{}\"", coordinator.to_string()))
-        .config("jodis_timeout = \"3s\"")
+        .config(&format!("jodis_addr = \"{}\"", coordinator))
+        .config(&format!("jodis_timeout = \"{session}\""))
 }
 
 fn model(proxy: &KeywayProxy) -> Value {
@@ -115,7 +127,7 @@ fn with_credentials_the_nodes_belong_to_their_user() {
     let (server, zookeeper) = (RedisServer::start(), ZooKeeper::start());
     let addrs = zookeeper.addr().to_string();
     let client = ZooKeeperClient::connect_as(&addrs, Some("alice:s3cret"));
-    let proxy = options("zk", &addrs, &server)
+    let proxy = options("zk", zookeeper.addr(), &server)
         .config("jodis_auth = \"alice:s3cret\"")
         .config("jodis_compatible = true")
         .start();
@@ -136,12 +148,12 @@ fn with_credentials_the_nodes_belong_to_their_user() {
 #[test]
 fn wrong_credentials_are_told_and_the_proxy_serves() {
     let (server, zookeeper) = (RedisServer::start(), ZooKeeper::start());
-    let addrs = zookeeper.addr().to_string();
     // The directory belongs to alice.
-    let first =
-        options("zookeeper", &addrs, &server).config("jodis_auth = \"alice:right\"").start();
+    let first = options("zookeeper", zookeeper.addr(), &server)
+        .config("jodis_auth = \"alice:right\"")
+        .start();
     first.wait_logged(REGISTERED);
-    let proxy = options("zookeeper", &addrs, &server)
+    let proxy = options("zookeeper", zookeeper.addr(), &server)
         .config("jodis_auth = \"alice:wrong\"")
         .allow_log(NOT_REGISTERED)
         .start();
@@ -160,7 +172,7 @@ fn the_node_is_deleted_before_the_listener_closes() {
     let mut gate = Gate::before(zookeeper.addr());
     let client = zookeeper.client();
     let mut proxy = options("zookeeper", gate.addr(), &server)
-        .allow_log("the coordinator forgets the proxy when its session's time is over only")
+        .allow_log("the coordinator forgets the proxy only when the time of its session is over")
         .allow_log(SESSION_OVER)
         .start();
     wait_registered(&client, &proxy, SOON);
@@ -194,15 +206,8 @@ fn a_killed_proxy_that_comes_back_is_registered_at_once() {
     let client = zookeeper.client();
     let (clients, admin) = (free_port(), free_port());
     // The predecessor's session goes on for a minute.
-    let launch = || {
-        KeywayProxy::options()
-            .over([&server])
-            .config("jodis_name = \"zookeeper\"")
-            .config(&format!("jodis_addr = \"{}\"", zookeeper.addr()))
-            .config("jodis_timeout = \"1m\"")
-            .ports(clients, admin)
-            .start()
-    };
+    let launch =
+        || patient("zookeeper", zookeeper.addr(), &server, "1m").ports(clients, admin).start();
     let mut proxy = launch();
     let before = wait_registered(&client, &proxy, SOON);
     let path = path_of(&proxy);
@@ -241,12 +246,7 @@ fn a_node_that_somebody_deletes_or_overwrites_is_back_at_once() {
 #[test]
 fn a_restart_of_zookeeper_changes_nothing() {
     let (server, mut zookeeper) = (RedisServer::start(), ZooKeeper::start());
-    let proxy = KeywayProxy::options()
-        .over([&server])
-        .config("jodis_name = \"zookeeper\"")
-        .config(&format!("jodis_addr = \"{}\"", zookeeper.addr()))
-        .config("jodis_timeout = \"30s\"")
-        .start();
+    let proxy = patient("zookeeper", zookeeper.addr(), &server, "30s").start();
     let client = zookeeper.client();
     let before = wait_registered(&client, &proxy, SOON);
     zookeeper.kill();
@@ -331,15 +331,7 @@ fn etcd_has_the_node_for_as_long_as_the_proxy_takes_clients() {
 fn a_killed_proxy_that_comes_back_is_registered_in_etcd_at_once() {
     let (server, etcd) = (RedisServer::start(), Etcd::start());
     let (clients, admin) = (free_port(), free_port());
-    let launch = || {
-        KeywayProxy::options()
-            .over([&server])
-            .config("jodis_name = \"etcd\"")
-            .config(&format!("jodis_addr = \"{}\"", etcd.addr()))
-            .config("jodis_timeout = \"1m\"")
-            .ports(clients, admin)
-            .start()
-    };
+    let launch = || patient("etcd", etcd.addr(), &server, "1m").ports(clients, admin).start();
     let mut proxy = launch();
     let before = wait_registered_etcd(&etcd, &proxy, SOON);
     let path = path_of(&proxy);

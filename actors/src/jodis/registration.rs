@@ -268,14 +268,16 @@ impl Registration {
         };
         let Some(session) = session else { return };
         let log = &self.around.log;
-        match timeout(LEAVE_TIMEOUT, session.close()).await {
-            Ok(Ok(())) => info!(log, "no longer registered with the coordinator";
-                "node" => %self.path),
-            Ok(Err(error)) => warn!(log, "the coordinator forgets the proxy when its session's \
-                time is over only"; "node" => %self.path, "error" => %error),
-            Err(_) => warn!(log, "the coordinator forgets the proxy when its session's time is \
-                over only"; "node" => %self.path, "error" => "no answer in time"),
-        }
+        let error = match timeout(LEAVE_TIMEOUT, session.close()).await {
+            Ok(Ok(())) => {
+                info!(log, "no longer registered with the coordinator"; "node" => %self.path);
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {LEAVE_TIMEOUT:?}"),
+        };
+        warn!(log, "the coordinator forgets the proxy only when the time of its session is over";
+            "node" => %self.path, "error" => error);
     }
 
     fn note(&self, error: &CoordinatorError) {
@@ -313,14 +315,18 @@ impl Registration {
         let log = &self.around.log;
         let addr = node.and_then(|node| self.addr_in(node));
         match finding {
-            Finding::Stale(_) => info!(log, "replacing a node that was left over";
-                "node" => %self.path, "addr" => addr),
-            Finding::Overwritten(_) => {
-                warn!(log, "somebody has overwritten the node of the proxy, \
-                it is written again"; "node" => %self.path, "addr" => addr);
+            Finding::Stale(_) => {
+                info!(log, "replacing a node that was left over"; "node" => %self.path,
+                    "addr" => addr);
             }
-            _ if self.has_claimed.get() => info!(log, "the node of the proxy is gone, it is \
-                created again"; "node" => %self.path),
+            Finding::Overwritten(_) => {
+                warn!(log, "somebody has overwritten the node of the proxy, it is written again";
+                    "node" => %self.path, "addr" => addr);
+            }
+            _ if self.has_claimed.get() => {
+                info!(log, "the node of the proxy is gone, it is created again";
+                    "node" => %self.path);
+            }
             _ => {}
         }
     }

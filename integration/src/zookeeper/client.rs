@@ -28,13 +28,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the end of a session may take.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Who may do what with a node, everyone being equal.
+/// Who may do what with a node; everyone, unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Everything: permissions 31.
     Directory,
     /// Read, write and administer, but have no nodes below: permissions 19.
     File,
+    /// The same, for those with the credentials of the session that creates it.
+    Private,
 }
 
 /// How long a node stays, and what its name is.
@@ -245,7 +247,7 @@ impl ZooKeeperClient {
         lifetime: Lifetime,
         access: Access,
     ) -> Result<String, zk::Error> {
-        let acls = [zk::Acl::new(rights_of(access), zk::AuthId::anyone())];
+        let acls = [acl_of(access)];
         let mode = match lifetime {
             Lifetime::Persistent => zk::CreateMode::Persistent,
             Lifetime::Sequential => zk::CreateMode::PersistentSequential,
@@ -266,17 +268,6 @@ impl ZooKeeperClient {
     pub fn create(&self, path: &str, data: &str, lifetime: Lifetime, access: Access) -> String {
         self.try_create(path, data, lifetime, access)
             .unwrap_or_else(|error| panic!("create {path}: {error}"))
-    }
-
-    /// Creates a file that stays, and that nobody but those with our credentials may use.
-    ///
-    /// # Panics
-    /// When that fails.
-    pub fn create_private(&self, path: &str, data: &str) {
-        let acls = [zk::Acl::new(zk::Permission::ALL, zk::AuthId::authed())];
-        let options = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acls));
-        self.call(|| self.client.create(path, data.as_bytes(), &options))
-            .unwrap_or_else(|error| panic!("create {path}: {error}"));
     }
 
     /// Creates an empty directory and those above it that are not there.
@@ -455,10 +446,12 @@ impl ZooKeeperClient {
     }
 }
 
-fn rights_of(access: Access) -> zk::Permission {
+fn acl_of(access: Access) -> zk::Acl {
+    let file = zk::Permission::READ | zk::Permission::WRITE | zk::Permission::ADMIN;
     match access {
-        Access::Directory => zk::Permission::ALL,
-        Access::File => zk::Permission::READ | zk::Permission::WRITE | zk::Permission::ADMIN,
+        Access::Directory => zk::Acl::new(zk::Permission::ALL, zk::AuthId::anyone()),
+        Access::File => zk::Acl::new(file, zk::AuthId::anyone()),
+        Access::Private => zk::Acl::new(file, zk::AuthId::authed()),
     }
 }
 

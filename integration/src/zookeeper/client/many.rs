@@ -4,7 +4,7 @@
 
 use zookeeper_client as zk;
 
-use super::{Access, ZooKeeperClient, rights_of};
+use super::{Access, ZooKeeperClient, acl_of};
 
 /// Calls of a group that are under way at the same time.
 const CALLS_AT_ONCE: usize = 1000;
@@ -15,7 +15,7 @@ impl ZooKeeperClient {
     /// # Panics
     /// When one of them cannot be created.
     pub fn create_many(&self, nodes: impl Iterator<Item = (String, String)>) {
-        let acls = [zk::Acl::new(rights_of(Access::File), zk::AuthId::anyone())];
+        let acls = [acl_of(Access::File)];
         let options = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acls));
         let nodes: Vec<(String, String)> = nodes.collect();
         for nodes in nodes.chunks(CALLS_AT_ONCE) {
