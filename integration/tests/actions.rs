@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use integration::counter::Counter;
 use integration::old_dashboard::actions::Told;
 use integration::old_dashboard::forms::{
     ProxyForm, ServerForm, SlotForm, action_json, group_json, range_json,
 };
 use integration::old_dashboard::proxies::wait_serves;
-use integration::old_dashboard::{Flavour, OldDashboard};
+use integration::old_dashboard::{Failure, Flavour, OldDashboard};
 use integration::product::{MOMENT, SLOTS_OF_GROUPS, key_in};
 use integration::raw_client::encode;
 use integration::zookeeper::{Access, Lifetime};
@@ -332,4 +333,70 @@ fn an_action_right_after_online_is_answered() {
         0 => Ok(()),
         left => Err(left),
     });
+}
+
+/// Goal: this is what an answer is for. Method: clients of two proxies count without a pause while
+/// a slot changes its group again and again; once all have answered, the group that had it must not
+/// be written to any more.
+#[test]
+fn after_the_answers_nothing_reaches_the_old_group() {
+    let product = Product::start(Flavour::Reborn);
+    let proxies = ["proxy_1", "proxy_2"].map(|id| product.start_online(id));
+    let key = |name: &str| key_in(SLOTS_OF_GROUPS[0], name);
+    let [a, b] = [0, 1].map(|proxy| [key(&format!("a{proxy}")), key(&format!("b{proxy}"))]);
+    let counters = [
+        Counter::new(&proxies[0], &a[0]),
+        Counter::new(&proxies[0], &a[1]),
+        Counter::new(&proxies[1], &b[0]),
+        Counter::new(&proxies[1], &b[1]),
+    ];
+    let values = |server: &RedisServer| -> Vec<String> {
+        counters.iter().map(|counter| counter.value(server)).collect()
+    };
+    let change = || {
+        for round in 0..20 {
+            let (target, old) = if round % 2 == 0 { (2, &product.one) } else { (1, &product.two) };
+            let told = product.dashboard.set_range(SLOTS_OF_GROUPS[0], SLOTS_OF_GROUPS[0], target);
+            let left_at = values(old);
+            assert_eq!(told.map(|told| told.receivers.len()), Ok(2));
+            counters.iter().for_each(|counter| counter.wait_more(5));
+            assert_eq!(values(old), left_at, "written to after all have answered");
+        }
+    };
+    let [first, second, third, last] = &counters;
+    first.run(|| second.run(|| third.run(|| last.run(change))));
+    for counter in &counters {
+        assert_eq!(counter.errors(), 0, "a change of a route is no error");
+    }
+}
+
+/// Goal: a dashboard expels who does not answer, and that is the end of it. Method: a proxy stands
+/// still for longer than it is given, but not for as long as its session lasts.
+#[test]
+fn a_proxy_that_does_not_answer_in_time_is_expelled_and_leaves_nothing_behind() {
+    let product = Product::start(Flavour::Codis198);
+    let limit = Duration::from_secs(1);
+    let client = product.zookeeper.client();
+    let dashboard = OldDashboard::new(client, Flavour::Codis198).with_confirm_limit(limit);
+    let addr = product.zookeeper.addr().to_string();
+    let options = dashboard.options_with_session("proxy_1", &addr, "20s");
+    let mut slow = dashboard.start_online("proxy_1", options.allow_log("\"alarm\""));
+    let fast = product.start_online("proxy_2");
+    slow.freeze();
+    std::thread::scope(|scope| {
+        let failed = scope.spawn(|| dashboard.set_range(7, 7, 2).map(drop));
+        let marked = "it is marked offline";
+        wait_until(marked, DEADLINE, || match product.dashboard.proxy("proxy_1") {
+            Some(proxy) if proxy.state == "mark_offline" => Ok(()),
+            other => Err(other.map(|proxy| proxy.state)),
+        });
+        slow.thaw();
+        let failed = failed.join().expect("no panic");
+        assert_eq!(failed, Err(Failure::Silent(vec!["proxy_1".to_owned()])));
+    });
+    let status = slow.wait_exit(DEADLINE);
+    assert!(status.success(), "{status}");
+    assert_eq!(dashboard.fences().len(), 1, "only that of the other");
+    dashboard.check_confirms();
+    assert_eq!(serving(&product, &fast, 7), Some(2));
 }

@@ -304,6 +304,29 @@ fn a_proxy_that_was_suspended_serves_nothing_by_its_old_routes() {
 }
 
 #[test]
+fn a_proxy_that_was_suspended_for_a_moment_goes_on() {
+    let product = Product::start(Flavour::Codis192);
+    let dashboard = &product.dashboard;
+    let addr = product.zookeeper.addr().to_string();
+    let options = tolerant(dashboard.options_with_session("proxy_1", &addr, LONG));
+    let mut proxy = dashboard.start_online("proxy_1", options);
+    let before = incarnation(dashboard, "proxy_1");
+    proxy.freeze();
+    let mut client = proxy.client();
+    let key = key_in(SLOT, "meanwhile");
+    client.send(encode(&["SET", &key, "1"]));
+    let told = dashboard.tell("slot_changed", &dashboard.slot(SLOT).json());
+    let path = dashboard.path(&format!("ActionResponse/{}", told.sequence));
+    let answered = dashboard.client().wait_children(&path, MOMENT, |names| !names.is_empty());
+    assert_eq!(answered, Err(Vec::new()), "it stands still");
+    proxy.thaw();
+    assert_eq!(client.read_reply(), b"+OK\r\n");
+    assert_eq!(dashboard.wait_answers(&told), Ok(()));
+    assert_eq!(incarnation(dashboard, "proxy_1"), before, "the session went on");
+    product.check_routes(&proxy);
+}
+
+#[test]
 fn a_proxy_is_back_when_zookeeper_stood_still_for_longer_than_its_session() {
     let mut product = Product::start(Flavour::Codis198);
     let addr = product.zookeeper.addr().to_string();

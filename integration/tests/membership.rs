@@ -322,3 +322,64 @@ fn a_proxy_of_codis_2_asks_its_dashboard_to_put_it_online() {
     product.check_routes(&proxy);
     product.dashboard.check_confirms();
 }
+
+/// Goal: the fence of a dead run stays, its node goes with its session. Method: the next run has
+/// another address, so nobody can know that it is the same proxy.
+#[test]
+fn a_proxy_that_moves_to_another_address_waits_for_the_end_of_its_last_session() {
+    let product = Product::start(Flavour::Codis20);
+    let dashboard = &product.dashboard;
+    let mut proxy = product.start_online("proxy_1");
+    let before = dashboard.proxy("proxy_1").expect("it is registered");
+    proxy.crash();
+    let options = product.options("proxy_1");
+    let proxy = options.allow_log("is another proxy with the id or the address").start();
+    // What is there until then is online.
+    let after = dashboard.wait_registered("proxy_1");
+    assert_ne!(after.addr, before.addr);
+    dashboard.put_online("proxy_1").expect("all slots are online");
+    wait_serves(&proxy, DEADLINE);
+    assert_eq!(dashboard.check_fences(), Err(Failure::Fenced(vec![before.addr])));
+    dashboard.remove_fences();
+    dashboard.check_confirms();
+}
+
+#[test]
+fn a_proxy_whose_node_is_deleted_serves_no_more_until_it_is_online_again() {
+    let product = Product::start(Flavour::Codis192);
+    let dashboard = &product.dashboard;
+    let options = product.options("proxy_1").config("pre_migrate_timeout = \"1s\"");
+    let options = options.allow_log("somebody has deleted the node");
+    let proxy = dashboard.start_online("proxy_1", options);
+    let before = dashboard.proxy("proxy_1").expect("it is registered");
+    dashboard.client().delete(&dashboard.proxy_path("proxy_1"));
+    let after = dashboard.wait_registered("proxy_1");
+    assert_ne!(after.start_at, before.start_at, "it is another incarnation");
+    let key = key_in(SLOTS_OF_GROUPS[0], "expelled");
+    let reply = proxy.client().text(&["SET", &key, "1"]);
+    assert!(reply.starts_with("-"), "it serves although no dashboard knows of it: {reply}");
+    assert_eq!(product.one.client().text(&["EXISTS", &key]), ":0\r\n");
+    dashboard.put_online("proxy_1").expect("all slots are online");
+    wait_serves(&proxy, DEADLINE);
+    product.check_routes(&proxy);
+    dashboard.check_confirms();
+}
+
+/// Goal: whoever serves has a fence. Method: `remove_fence` takes away those of proxies that wait,
+/// too; the proxy is put online after that.
+#[test]
+fn a_fence_that_was_removed_while_its_proxy_waited_is_there_when_it_serves() {
+    let product = Product::start(Flavour::Reborn);
+    let dashboard = &product.dashboard;
+    let proxy = product.options("proxy_1").start();
+    let form = dashboard.wait_registered("proxy_1");
+    wait_until("the fence is up", DEADLINE, || match dashboard.fences() {
+        fences if fences == [form.addr.as_str()] => Ok(()),
+        fences => Err(fences),
+    });
+    dashboard.remove_fences();
+    assert_eq!(dashboard.fences(), Vec::<String>::new());
+    dashboard.put_online("proxy_1").expect("all slots are online");
+    wait_serves(&proxy, DEADLINE);
+    assert_eq!(dashboard.fences(), [form.addr], "the proxy serves without a fence");
+}
