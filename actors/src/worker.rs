@@ -140,8 +140,8 @@ impl Shared {
         Self {
             counters: counters.collect(),
             buffered: BufferGauge::new(settings.config.proxy_max_offheap_size),
+            commands: Arc::new(commands.in_dialect(crate::session::dialect_of(&settings.config))),
             settings: Arc::new(settings),
-            commands: Arc::new(commands),
             listen,
             started: Instant::now(),
             run_id: random_hex(),
