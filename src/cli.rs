@@ -126,6 +126,8 @@ pub(crate) struct ProxyArgs {
     /// Folder of a filesystem coordinator that knows that dashboard; 30 tries
     #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "fillslots"])]
     pub(crate) filesystem: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) stored_dashboard: StoredDashboardArgs,
     /// Configuration file
     #[arg(short, long, value_name = "FILE", env = "KEYWAY_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -177,6 +179,8 @@ impl ProxyArgs {
             (self.fillslots.is_some(), "--fillslots"),
             (self.dashboard.is_some(), "--dashboard"),
             (self.filesystem.is_some(), "--filesystem"),
+            (self.stored_dashboard.zookeeper.is_some(), "--zookeeper"),
+            (self.stored_dashboard.etcd.is_some(), "--etcd"),
         ]
         .into_iter()
         .find_map(|(is_given, argument)| is_given.then_some(argument))
@@ -226,6 +230,37 @@ impl EarlierArgs {
         .into_iter()
         .filter_map(|(flag, key, value)| Some((flag, key, value.as_deref()?)))
     }
+}
+
+/// The coordinators that know a dashboard's address.
+#[derive(Args)]
+pub(crate) struct StoredDashboardArgs {
+    /// ZooKeeper that knows that dashboard, `host:port,host:port`; 30 tries
+    #[arg(
+        long, value_name = "ADDRS", value_parser = NonEmptyStringValueParser::new(),
+        conflicts_with_all = ["servers", "fillslots", "dashboard", "filesystem"]
+    )]
+    pub(crate) zookeeper: Option<String>,
+    /// `user:password` for that ZooKeeper
+    #[arg(
+        long, value_name = "AUTH", value_parser = NonEmptyStringValueParser::new(),
+        requires = "zookeeper",
+        conflicts_with_all = ["servers", "fillslots", "dashboard", "filesystem", "etcd"]
+    )]
+    pub(crate) zookeeper_auth: Option<String>,
+    /// etcd (version 3) that knows that dashboard, `host:port,host:port`; 30 tries
+    #[arg(
+        long, value_name = "ADDRS", value_parser = NonEmptyStringValueParser::new(),
+        conflicts_with_all = ["servers", "fillslots", "dashboard", "filesystem", "zookeeper"]
+    )]
+    pub(crate) etcd: Option<String>,
+    /// `user:password` for that etcd
+    #[arg(
+        long, value_name = "AUTH", value_parser = NonEmptyStringValueParser::new(),
+        requires = "etcd",
+        conflicts_with_all = ["servers", "fillslots", "dashboard", "filesystem", "zookeeper"]
+    )]
+    pub(crate) etcd_auth: Option<String>,
 }
 
 /// The flags that set a setting.

@@ -8,6 +8,7 @@ mod auto_online;
 mod banner;
 mod cli;
 mod commands;
+mod coordination;
 mod limits;
 mod logging;
 mod output;

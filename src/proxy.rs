@@ -87,24 +87,22 @@ async fn serve(
     if config.log_format == LogFormat::Term {
         banner::print(listen, admin_addr, workers, &table, &found, is_kept);
     }
-    info!(log, "admin api is listening"; "admin" => %admin_addr);
-    info!(log, "proxy is listening"; "listen" => %listen, "admin" => %admin_addr,
-        "workers" => workers, "version" => env!("CARGO_PKG_VERSION"));
-    if is_managed {
-        info!(log, "not online: waiting for a dashboard to fill the slots and to start the proxy";
-            "token" => &token);
-    }
+    tell_of_start(&shared, admin_addr, &token, &log);
 
-    let mut failure = None;
-    let cause = tokio::select! {
-        name = next_signal(&mut terminate, &mut interrupt) => name,
-        () = shared.lifecycle.stopped() => "admin api",
-        error = never_online(dashboard, &told_addr, &shared, &log) => {
-            crit!(log, "not online, the proxy ends"; "error" => format!("{error:#}"));
-            failure = Some(error);
-            "not online"
+    let failed = async {
+        tokio::select! {
+            error = never_online(dashboard, &told_addr, &shared, &log) => error,
+            error = proxy.failed() => anyhow::anyhow!(error),
         }
     };
+    let (cause, failure) = tokio::select! {
+        name = next_signal(&mut terminate, &mut interrupt) => (name, None),
+        () = shared.lifecycle.stopped() => ("an order", None),
+        error = failed => ("a failure", Some(error)),
+    };
+    if let Some(error) = &failure {
+        crit!(log, "not online, the proxy ends"; "error" => format!("{error:#}"));
+    }
     shared.lifecycle.stop();
     info!(log, "stopping: no more clients, finishing what is in flight"; "cause" => cause);
     tokio::select! {
@@ -116,6 +114,20 @@ async fn serve(
             warn!(log, "a second signal: stopping at once");
             bail!("stopped by a second signal")
         }
+    }
+}
+
+/// Says where the proxy can be reached, and what it waits for.
+fn tell_of_start(shared: &Shared, admin_addr: SocketAddr, token: &str, log: &Logger) {
+    info!(log, "admin api is listening"; "admin" => %admin_addr);
+    info!(log, "proxy is listening"; "listen" => %shared.listen, "admin" => %admin_addr,
+        "workers" => shared.counters.len(), "version" => env!("CARGO_PKG_VERSION"));
+    if shared.settings.config.topology.is_in_coordinator() {
+        info!(log, "not online: waiting for the dashboard to put the proxy online in the coordinator";
+            "coordinator" => &shared.settings.config.coordinator_addr);
+    } else if !shared.lifecycle.is_online() {
+        info!(log, "not online: waiting for a dashboard to fill the slots and to start the proxy";
+            "token" => token);
     }
 }
 

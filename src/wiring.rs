@@ -5,8 +5,11 @@
 //! StatsActor ◄─ AddWorker ─ SupervisorActor x workers (each: RouterActor, SessionActors, BackendConns)
 //!     ▲                        ▲                           ▲
 //! admin server ─► TopologyActor ── PrepareFill, CommitFill ┘
+//!     │                 ▲ FillSlots, LockSlots
+//!     │           MembershipActor ◄─ coordinator (topology = codis1, codis2, reborn)
 //!     │                 ▲ SwitchPrimaries
 //!     ├─────────► SentinelActor ◄─ sentinels
+//!     ├─────────► JodisActor ─► coordinator of Jodis clients
 //!     ├─────────► MoverActor ─► admin servers of all proxies, this one's among them
 //!     │              ListenerActor ◄─ clients
 //!     └► MeterActor (reads the workers' counters) ◄─ Reports
@@ -31,6 +34,7 @@ use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
 use web::{Admin, AdminFleet, Identity, MeterActor, Reports, ServerHandle};
 
+use crate::coordination::Coordination;
 use crate::logging::LevelHandle;
 use crate::state::State;
 
@@ -56,6 +60,7 @@ pub(crate) struct Proxy {
     /// The workers' threads, which end with this.
     arbiters: Vec<Arbiter>,
     mover: Option<Addr<MoverActor>>,
+    coordination: Coordination,
     /// Nobody else uses the folder while this lives.
     _state: Option<State>,
     log: Logger,
@@ -85,6 +90,32 @@ fn mover(
     MoverActor::open(state.journal_file(), around).context("take up moves of slots")
 }
 
+/// The workers, each on a thread of its own. All take part in fills before there is anyone to order
+/// one.
+async fn workers(
+    shared: &Arc<Shared>,
+    table: &SlotTable,
+    stats: &Addr<StatsActor>,
+    topology: &Addr<TopologyActor>,
+    log: &Logger,
+) -> anyhow::Result<(Vec<Arbiter>, Vec<Addr<SupervisorActor>>)> {
+    let (mut arbiters, mut supervisors) = (Vec::new(), Vec::new());
+    for index in 0..shared.counters.len() {
+        let arbiter = Arbiter::new();
+        let (shared, table, log) = (Arc::clone(shared), table.clone(), log.clone());
+        let worker_stats = stats.clone();
+        let supervisor = SupervisorActor::start_in_arbiter(&arbiter.handle(), move |_| {
+            SupervisorActor::new(index, shared, table, worker_stats, &log)
+        });
+        let router = supervisor.send(QueryRouter).await?.context("start a worker")?;
+        topology.send(AddRouter(router)).await?;
+        stats.send(AddWorker(supervisor.clone())).await?;
+        arbiters.push(arbiter);
+        supervisors.push(supervisor);
+    }
+    Ok((arbiters, supervisors))
+}
+
 impl Proxy {
     /// Starts the actors; clients are accepted from here on.
     pub(crate) async fn start(
@@ -99,33 +130,21 @@ impl Proxy {
         let fill_timeout = shared.settings.config.fill_timeout;
         let topology = TopologyActor::new(table.clone(), fill_timeout, log.clone());
         let topology = topology.saving(state.as_ref().map(State::save_slots)).start();
-        let mut arbiters = Vec::new();
-        let mut supervisors = Vec::new();
-        for index in 0..shared.counters.len() {
-            let arbiter = Arbiter::new();
-            let (shared, table, log) = (Arc::clone(&shared), table.clone(), log.clone());
-            let worker_stats = stats.clone();
-            let supervisor = SupervisorActor::start_in_arbiter(&arbiter.handle(), move |_| {
-                SupervisorActor::new(index, shared, table, worker_stats, &log)
-            });
-            // A worker takes part in fills before there is anyone to order one.
-            let router = supervisor.send(QueryRouter).await?.context("start a worker")?;
-            topology.send(AddRouter(router)).await?;
-            stats.send(AddWorker(supervisor.clone())).await?;
-            arbiters.push(arbiter);
-            supervisors.push(supervisor);
-        }
+        let (arbiters, supervisors) = workers(&shared, table, &stats, &topology, log).await?;
         let settings = Arc::clone(&shared.settings);
         let sentinels = SentinelActor::new(settings, topology.clone(), log.clone()).start();
         let AdminParts { listener, identity, level } = admin;
         let mover = state.as_ref().map(|state| mover(state, &shared, &listener, &identity, log));
         let mover = mover.transpose()?.map(Actor::start);
+        let admin_addr = listener.local_addr()?;
+        let coordination = Coordination::start(&shared, &topology, admin_addr, &identity, log)?;
         let admin = Admin {
             shared: Arc::clone(&shared),
             stats,
             topology,
             sentinels,
             mover: mover.clone(),
+            coordinator: coordination.reporter(),
             meter: MeterActor::new(Arc::clone(&shared)).start(),
             identity: Arc::new(identity),
             set_log_level: Arc::new(move |to| level.set(to)),
@@ -138,12 +157,30 @@ impl Proxy {
         let listener =
             ListenerActor::new(shared, supervisors.clone(), clients, log.clone()).start();
         let log = log.clone();
-        Ok(Self { listener, supervisors, admin, reports, arbiters, mover, _state: state, log })
+        let _state = state;
+        Ok(Self {
+            listener,
+            supervisors,
+            admin,
+            reports,
+            arbiters,
+            mover,
+            coordination,
+            _state,
+            log,
+        })
+    }
+
+    /// Waits for a reason for which the proxy cannot go on; for ever when there is none.
+    pub(crate) fn failed(&self) -> impl Future<Output = String> + use<> {
+        self.coordination.failed()
     }
 
     /// Accepts no more clients and lets those that are there have their replies, within a
     /// deadline. The admin server answers until then; whoever ordered the stop has its answer.
     pub(crate) async fn stop(self, deadline: Duration) {
+        // Before anything closes: clients that look for a proxy should not be sent here any more.
+        self.coordination.withdraw().await;
         // The admin server refuses orders from now on, those of the mover as well.
         if let Some(mover) = &self.mover {
             let _ = mover.send(HaltMoves).await;
@@ -163,6 +200,7 @@ impl Proxy {
             warn!(self.log, "clients were cut off: they did not finish within shutdown_timeout";
                 "shutdown_timeout" => config::duration_text(deadline));
         }
+        self.coordination.leave().await;
         drop(self.reports);
         let answered = self.admin.stop(true);
         let _ = tokio::time::timeout(ADMIN_STOP_TIMEOUT, answered).await;

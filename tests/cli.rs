@@ -160,7 +160,7 @@ fn a_wrong_command_line_exits_with_2() {
     check_usage(
         &["proxy"],
         "error: nothing says which server has each slot: name servers, or give --fillslots, \
-         --dashboard, --filesystem, --topology or --config",
+         --dashboard, --zookeeper, --etcd, --filesystem, --topology or --config",
     );
     check_usage(
         &["proxy", "a:1", "--workers", "many"],
@@ -198,9 +198,9 @@ fn a_wrong_command_line_exits_with_2() {
         &["proxy", "a:1", "--product_name="],
         "error: a value is required for '--product_name <NAME>' but none was supplied",
     );
-    // What a later version may do is not silently accepted by this one.
     for flag in ["--zookeeper", "--etcd"] {
-        let expected = format!("error: unexpected argument '{flag}' found");
+        let expected =
+            format!("error: the argument '[SERVER]...' cannot be used with '{flag} <ADDRS>'");
         check_usage(&["proxy", "a:1", flag, "x"], &expected);
     }
 }
@@ -241,6 +241,8 @@ fn what_names_servers_cannot_be_used_by_a_member_of_a_product() {
         (vec!["--fillslots", path.to_str().unwrap()], "--fillslots"),
         (vec!["--dashboard", "d:18080"], "--dashboard"),
         (vec!["--filesystem", "store"], "--filesystem"),
+        (vec!["--zookeeper", "zk1:2181"], "--zookeeper"),
+        (vec!["--etcd", "e1:2379"], "--etcd"),
     ] {
         let member = ["proxy", "--topology=reborn", "--coordinator=zk1:2181", "--proxy-id=p1"];
         let expected = format!(
@@ -308,6 +310,8 @@ fn no_password_of_the_command_line_is_repeated() {
         ["proxy", "--session_auth=hunter2", "--workers=x"],
         ["proxy", "--product_auth=hunter2", "nowhere"],
         ["proxy", "--proxy-auth=hunter2", "--workers=x"],
+        ["proxy", "--zookeeper-auth=u:hunter2", "--zookeeper="],
+        ["proxy", "--etcd-auth=u:hunter2", "a:1"],
         ["admin", "--product-auth=hunter2", "dance"],
     ] {
         let output = run(&arguments);
@@ -352,7 +356,7 @@ fn the_log_is_appended_to_its_file_as_json() {
             .args(["--ulimit", "4000000000000"])
             .arg("--log")
             .arg(&path)
-            .env("KEYWAY_JODIS_NAME", "zookeeper")
+            .env("KEYWAY_JODIS_ADR", "10.0.0.1:2181")
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(1));
@@ -367,8 +371,8 @@ fn the_log_is_appended_to_its_file_as_json() {
         assert!(line.contains("\"level\":\"WARN\""), "{line}");
         assert!(line.contains("\"ts\":\"20") && line.contains("\"msg\":\""), "{line}");
     }
-    assert!(lines[0].contains("\"place\":\"environment variable KEYWAY_JODIS_NAME\""));
-    assert!(lines[0].contains("`jodis_addr` is empty, so the proxy does not register"));
+    assert!(lines[0].contains("\"place\":\"environment variable KEYWAY_JODIS_ADR\""));
+    assert!(lines[0].contains("`jodis_addr`"));
     assert!(lines[1].contains("--max-ncpu is ignored"));
 }
 

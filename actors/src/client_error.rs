@@ -15,6 +15,8 @@ pub enum RequestFailure {
     SlotOffline,
     /// The slot is held and as many requests as may wait for it do.
     SlotHeld,
+    /// The slot was held for longer than a request may wait for it.
+    HeldTooLong,
     /// The slots of a read went to different backends while a replica was asked in vain.
     SlotsParted,
     /// A key of the request could not be moved from its source.
@@ -65,6 +67,7 @@ impl RequestFailure {
             Self::BackendTimeout => "ERR handle response, backend conn failure, i/o timeout",
             Self::BackendGarbled => "ERR handle response, backend conn failure, bad resp",
             Self::SlotHeld
+            | Self::HeldTooLong
             | Self::SlotsParted
             | Self::KeyMoving
             | Self::TooManyKeys
@@ -78,6 +81,9 @@ impl RequestFailure {
         match self {
             Self::SlotOffline => "ERR slot is offline, no backend is assigned to it",
             Self::SlotHeld => "TRYAGAIN slot is being changed and too many requests wait for it",
+            Self::HeldTooLong => {
+                "TRYAGAIN slot is being changed for too long, the request was not executed"
+            }
             Self::SlotsParted => "TRYAGAIN slots of the request were changed while it was served",
             Self::MoveFailed => {
                 "TRYAGAIN key could not be moved from its source, the request was not executed"

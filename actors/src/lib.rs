@@ -3,6 +3,7 @@
 //! ```text
 //! main arbiter:  ListenerActor ── NewClient ──► SupervisorActor (one per worker)
 //!                SentinelActor ── SwitchPrimaries ──► TopologyActor ── fills ──► the routers
+//!                JodisActor ── the proxy's node ──► a coordinator
 //!                StatsActor ◄── QueryClients, QueryOverview ── sessions, the admin server
 //! each worker:   SessionActor ── RouteBatch ──► RouterActor ── ForwardBatch ──► BackendConnActor
 //!                     ▲                                                               │
@@ -25,8 +26,10 @@ mod chance;
 pub mod client_error;
 pub mod coordination;
 mod io;
+pub mod jodis;
 pub mod latency;
 pub mod listener;
+pub mod membership;
 pub mod migrator;
 pub mod probe;
 pub mod router;

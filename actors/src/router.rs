@@ -35,6 +35,7 @@
 
 mod backends;
 pub(crate) mod fill;
+mod holding;
 pub(crate) mod migrating;
 pub(crate) mod named;
 mod parking;
@@ -63,7 +64,7 @@ use crate::worker::{Settings, Worker};
 use backends::{Backends, Conn};
 use fill::Filling;
 use migrating::MoveRequest;
-use parking::{Parked, Parking, ParkingLimits, Waiting};
+use parking::{Parking, ParkingLimits, Waiting};
 use routes::{BackendIndex, RouteIndex, RoutePolicy, Routes, Way};
 use split::Split;
 
@@ -142,6 +143,8 @@ pub struct RouterActor {
     migrator: Option<Addr<MigratorActor>>,
     /// Requests of the batch at hand whose slots migrate. Empty between batches.
     moving: Vec<MoveRequest>,
+    /// When the requests at hand began to wait, if they have waited; `None` for those that come.
+    waiting_since_ms: Option<u64>,
     /// Moves with every batch, so that reads take turns among equal replicas.
     turn: usize,
     ticks: u32,
@@ -168,6 +171,7 @@ impl RouterActor {
             touched: Vec::new(),
             migrator: None,
             moving: Vec::new(),
+            waiting_since_ms: None,
             turn: 0,
             ticks: 0,
         }
@@ -244,6 +248,7 @@ impl Handler<Tick> for RouterActor {
         if let Some(migrator) = &self.migrator {
             migrator.do_send(Tick);
         }
+        self.give_up_waiting();
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_NOTICE) {
             let mut told = HashSet::new();
@@ -375,62 +380,6 @@ impl RouterActor {
     fn conn(&mut self, backend: BackendIndex, database: u16) -> Option<&Conn> {
         let me = self.me.as_ref()?;
         self.backends.conn(backend, database, &self.worker, me)
-    }
-
-    fn park_request(
-        &mut self,
-        session: &Arc<Addr<SessionActor>>,
-        database: u16,
-        data: &Bytes,
-        mut request: RouteRequest,
-        split: &mut Split,
-    ) {
-        let frame = request.take_frame(data);
-        self.park(session, database, frame, Waiting::Request(request), split);
-    }
-
-    fn park(
-        &mut self,
-        session: &Arc<Addr<SessionActor>>,
-        database: u16,
-        frame: Bytes,
-        waiting: Waiting,
-        split: &mut Split,
-    ) {
-        let parked = Parked { session: Arc::clone(session), database, frame, waiting };
-        if let Err(refused) = self.parking.park(identity(session), parked) {
-            let (ticket, part) = refused.waiting.ticket_and_part();
-            split.fail_part(ticket, part, RequestFailure::SlotHeld);
-        }
-        self.publish_parked();
-    }
-
-    fn publish_parked(&self) {
-        let (requests, bytes) = self.parking.size();
-        self.worker.counters.requests_parked.set(requests as u64);
-        self.worker.counters.parked_bytes.set(bytes as u64);
-    }
-
-    /// Routes again what was parked; what must still wait is parked again, in the same order.
-    fn release(&mut self) {
-        // No read woke the worker, and the wait of these requests ends now.
-        self.worker.clock.refresh();
-        for Parked { session, database, frame, waiting } in self.parking.take_all() {
-            let mut split = Split::default();
-            match waiting {
-                Waiting::Request(request) => {
-                    self.route(&session, database, &frame, request, &mut split);
-                    split.tell(&session, &self.worker);
-                    self.forward(&session, database, &frame, &split.parts());
-                }
-                Waiting::Retry(request) => {
-                    self.retry(&session, database, (&frame, &frame), request, &mut split);
-                    split.tell(&session, &self.worker);
-                    self.forward(&session, database, &frame, &frame);
-                }
-            }
-        }
-        self.publish_parked();
     }
 
     fn compile(&mut self) {

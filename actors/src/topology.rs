@@ -12,15 +12,16 @@
 //! | message           | from                 | what happens                                      |
 //! |-------------------|----------------------|---------------------------------------------------|
 //! | `AddRouter`       | wiring               | the router takes part in every later round        |
-//! | `FillSlots`       | wiring, admin server | a round, after those that came before it          |
+//! | `FillSlots`       | admin server, MembershipActor | a round, after those that came before it |
 //! | `SwitchPrimaries` | SentinelActor        | the same, for the slots of primaries that are dead|
+//! | `LockSlots`       | MembershipActor      | the same, for all slots: requests wait            |
 //! | `QuerySlots`      | admin server         | the table as it is, at once                       |
 //! | `QueryFills`      | admin server         | which fills there are and what they hold, at once |
 //!
 //! A primary that is dead may hang instead of being gone. A switch gives its requests
-//! [`SWITCH_DRAIN_TIMEOUT`] and then closes its connections (`CutOff`), so that they are answered
-//! with an error; otherwise one hung request would keep the group from its new primary until
-//! `backend_recv_timeout`.
+//! [`SWITCH_DRAIN_TIMEOUT`], and a fill as long as it says, before the connections are closed
+//! (`CutOff`), so that they are answered with an error; otherwise one hung request would keep the
+//! group from its new primary until `backend_recv_timeout`.
 //!
 //! Supervision: started by wiring, lives as long as the process.
 //!
@@ -76,6 +77,9 @@ pub struct AddRouter(pub Addr<RouterActor>);
 pub struct FillSlots {
     /// The slots and what becomes of them. Of a slot that is named twice the last one counts.
     pub changes: Vec<(SlotId, SlotAssignment)>,
+    /// How long requests in flight are waited for before their connections are closed, which
+    /// answers them with an error; `None`: for as long as a round may take.
+    pub cut_off_after: Option<Duration>,
 }
 
 /// A fill that is in place.
@@ -127,6 +131,15 @@ pub struct PrimarySwitch {
     pub new: BackendAddr,
 }
 
+/// Locks every slot that is served, on all workers or on none: requests wait. What a slot has else
+/// stays. As with switches, it is decided when the round begins.
+#[derive(Message)]
+#[rtype(result = "Result<Filled, FillError>")]
+pub struct LockSlots {
+    /// As in [`FillSlots`].
+    pub cut_off_after: Option<Duration>,
+}
+
 /// Asks for the slot table.
 #[derive(Message)]
 #[rtype(result = "SlotTable")]
@@ -166,8 +179,9 @@ struct Round {
 
 /// What a round is for.
 enum Order {
-    Fill(Vec<(SlotId, SlotAssignment)>),
+    Fill(FillSlots),
     Switch(Vec<PrimarySwitch>),
+    Lock(LockSlots),
 }
 
 /// An order and who waits for it.
@@ -239,7 +253,7 @@ impl Handler<FillSlots> for TopologyActor {
     type Result = ResponseFuture<Result<Filled, FillError>>;
 
     fn handle(&mut self, fill: FillSlots, ctx: &mut Self::Context) -> Self::Result {
-        self.take(Order::Fill(fill.changes), ctx)
+        self.take(Order::Fill(fill), ctx)
     }
 }
 
@@ -249,6 +263,14 @@ impl Handler<SwitchPrimaries> for TopologyActor {
     fn handle(&mut self, switch: SwitchPrimaries, ctx: &mut Self::Context) -> Self::Result {
         self.hurry(&switch.0);
         self.take(Order::Switch(switch.0), ctx)
+    }
+}
+
+impl Handler<LockSlots> for TopologyActor {
+    type Result = ResponseFuture<Result<Filled, FillError>>;
+
+    fn handle(&mut self, lock: LockSlots, ctx: &mut Self::Context) -> Self::Result {
+        self.take(Order::Lock(lock), ctx)
     }
 }
 
@@ -323,10 +345,11 @@ impl TopologyActor {
         self.is_filling = true;
         self.epoch += 1;
         let (changes, cut_off_after) = match order {
-            Order::Fill(changes) => (changes, None),
+            Order::Fill(fill) => (fill.changes, fill.cut_off_after),
             Order::Switch(switches) => {
                 (switched(&self.table, &switches), Some(SWITCH_DRAIN_TIMEOUT))
             }
+            Order::Lock(lock) => (locked(&self.table), lock.cut_off_after),
         };
         let changes: Arc<[_]> = changes.into();
         self.held = changes.iter().map(|(slot, _)| *slot).collect();
@@ -392,6 +415,12 @@ async fn save_slots(save: SaveSlots, table: SlotTable) -> std::io::Result<()> {
         Ok(Err(error)) => Err(std::io::Error::other(error)),
         Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
     }
+}
+
+/// Every slot that is served and not locked yet, locked.
+fn locked(table: &SlotTable) -> Vec<(SlotId, SlotAssignment)> {
+    let served = table.assignments().filter(|(_, slot)| !slot.is_offline() && !slot.is_locked);
+    served.map(|(slot, was)| (slot, SlotAssignment { is_locked: true, ..was.clone() })).collect()
 }
 
 /// The slots that a switch of primaries touches, with what becomes of them.

@@ -6,10 +6,12 @@
 //!
 //! [`Settings`] are the parts of the configuration that the actors need, in their own types.
 
+mod lifecycle;
+
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,14 +22,16 @@ use routing::BackendAddr;
 use slog::Logger;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::chance::Chance;
 use crate::io::ReadArena;
 use crate::latency::{Histogram, RequestClass};
+use crate::session::dialect_of;
 use crate::session::window::{Left, WindowLimits};
 use crate::slow_log::{self, BackendNames, SlowCounts, SlowLog, wrapped};
+
+pub use self::lifecycle::Lifecycle;
 
 /// A worker's spare output buffers.
 pub(crate) type OutPool = Vec<Vec<u8>>;
@@ -115,52 +119,13 @@ pub struct Shared {
     /// 40 random hex digits that name this run of the proxy, as redis' `run_id`.
     pub run_id: String,
     /// Whether the proxy takes clients, and whether it is to stop.
-    pub lifecycle: Lifecycle,
+    pub lifecycle: Arc<Lifecycle>,
     /// What chance begins with, wherever the proxy leaves something to it. By chance itself, except
     /// in a simulation.
     pub jitter_seed: u64,
     /// The id of the next client.
     pub(crate) next_client_id: AtomicU64,
     next_slow_id: AtomicU64,
-}
-
-/// How far the proxy has come: waiting for its slots, online, or stopping.
-#[derive(Debug, Default)]
-pub struct Lifecycle {
-    is_online: AtomicBool,
-    is_closed: AtomicBool,
-    stop_ordered: Notify,
-}
-
-impl Lifecycle {
-    /// True from the order to start until the order to stop. Clients that connect before are told
-    /// that the proxy is not online.
-    #[must_use]
-    pub fn is_online(&self) -> bool {
-        self.is_online.load(Ordering::Relaxed) && !self.is_closed()
-    }
-
-    /// True from the order to stop on.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Relaxed)
-    }
-
-    /// Takes clients from now on. Doing it again changes nothing.
-    pub fn go_online(&self) {
-        self.is_online.store(true, Ordering::Relaxed);
-    }
-
-    /// Orders the proxy to stop.
-    pub fn stop(&self) {
-        self.is_closed.store(true, Ordering::Relaxed);
-        self.stop_ordered.notify_one();
-    }
-
-    /// Waits for the order to stop.
-    pub async fn stopped(&self) {
-        self.stop_ordered.notified().await;
-    }
 }
 
 impl Shared {
@@ -176,12 +141,12 @@ impl Shared {
         Self {
             counters: counters.collect(),
             buffered: BufferGauge::new(settings.config.proxy_max_offheap_size),
-            commands: Arc::new(commands.in_dialect(crate::session::dialect_of(&settings.config))),
+            commands: Arc::new(commands.in_dialect(dialect_of(&settings.config))),
             settings: Arc::new(settings),
             listen,
             started: Instant::now(),
             run_id: random_hex(),
-            lifecycle: Lifecycle::default(),
+            lifecycle: Arc::default(),
             jitter_seed: RandomState::new().hash_one(0),
             next_client_id: AtomicU64::new(1),
             next_slow_id: AtomicU64::new(0),

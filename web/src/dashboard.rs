@@ -96,18 +96,19 @@ pub async fn bring_online(
     answer.and_then(|answer| succeeded(&answer)).map_err(failed)
 }
 
-/// The address of the dashboard whose model a coordinator has stored.
+/// Asks the dashboard of Codis 2.0 at an address to put a proxy online; the body says which.
 ///
 /// # Errors
-/// When the text is no such model.
-pub fn stored_dashboard(text: &[u8]) -> Result<String, String> {
-    #[derive(Deserialize)]
-    struct StoredModel {
-        admin_addr: String,
+/// When it did not. It refuses with a status and a plain text.
+pub async fn ask_for_online(dashboard: &str, body: Vec<u8>) -> Result<(), DashboardError> {
+    let failed = |problem| DashboardError::Failed { dashboard: dashboard.to_owned(), problem };
+    let request = HttpClient::new().request(Method::POST, &format!("http://{dashboard}/api/proxy"));
+    let answer = exchange(request, body, MODEL_TIMEOUT).await.map_err(failed)?;
+    if answer.status == STATUS_OK {
+        return Ok(());
     }
-    let model: StoredModel = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    config::check_connectable(&model.admin_addr).map_err(|error| error.to_string())?;
-    Ok(model.admin_addr)
+    let text = excerpt(&String::from_utf8_lossy(&answer.body));
+    Err(failed(format!("it refuses with status {}: {text}", answer.status)))
 }
 
 fn product_of(answer: &HttpAnswer) -> Result<String, String> {

@@ -91,7 +91,11 @@ pub(crate) async fn fill_slots(request: HttpRequest, admin: AdminData, body: Pay
     if changes.is_empty() {
         return Ok(reply::ok());
     }
-    let filled = admin.topology.send(FillSlots { changes }).timeout(FILL_ANSWER_TIMEOUT).await;
+    let filled = admin
+        .topology
+        .send(FillSlots { changes, cut_off_after: None })
+        .timeout(FILL_ANSWER_TIMEOUT)
+        .await;
     let filled = filled.map_err(|_| {
         Refusal::new("other changes of slots take too long, this one may still take effect")
     })?;

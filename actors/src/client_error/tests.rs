@@ -2,9 +2,10 @@ use std::collections::HashSet;
 
 use super::*;
 
-const ALL: [RequestFailure; 11] = [
+const ALL: [RequestFailure; 12] = [
     RequestFailure::SlotOffline,
     RequestFailure::SlotHeld,
+    RequestFailure::HeldTooLong,
     RequestFailure::SlotsParted,
     RequestFailure::BackendDown,
     RequestFailure::BackendBusy,
@@ -24,6 +25,7 @@ fn texts_for_clients_are_these() {
         texts,
         "ERR slot is offline, no backend is assigned to it\n\
          TRYAGAIN slot is being changed and too many requests wait for it\n\
+         TRYAGAIN slot is being changed for too long, the request was not executed\n\
          TRYAGAIN slots of the request were changed while it was served\n\
          ERR backend is down, the request was not sent\n\
          ERR backend has too many requests in flight, the request was not sent\n\

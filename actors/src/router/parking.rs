@@ -9,7 +9,8 @@
 //! keys of slots that are not held, and a later request for one of those keys must not overtake it.
 //!
 //! Pure. Bounds: `requests_max` requests and `bytes_max` bytes; beyond them a request is refused and
-//! its client told to try again.
+//! its client told to try again. Where a request may not wait for ever, [`Parking::take_before`]
+//! takes those whose time is over.
 //!
 //! Invariants: P-1 requests of one session leave in the order of entry. P-2 counts equal the sums
 //! over the entries.
@@ -30,6 +31,12 @@ pub(super) enum Waiting {
     Retry(ForwardRequest),
 }
 
+impl Waiting {
+    fn is_fanned_out(&self) -> bool {
+        matches!(self, Self::Request(request) if request.fan_out.is_some())
+    }
+}
+
 /// A request that waits for its slot.
 #[derive(Debug)]
 pub(super) struct Parked<S> {
@@ -38,6 +45,8 @@ pub(super) struct Parked<S> {
     /// The bytes of the request, and nothing else.
     pub(super) frame: Bytes,
     pub(super) waiting: Waiting,
+    /// When it began to wait, on the worker's clock. Later entries have waited no longer.
+    pub(super) since_ms: u64,
 }
 
 /// How much may wait.
@@ -82,7 +91,7 @@ impl<S> Parking<S> {
             return Err(parked);
         }
         self.bytes = bytes;
-        if matches!(&parked.waiting, Waiting::Request(request) if request.fan_out.is_some()) {
+        if parked.waiting.is_fanned_out() {
             self.followers.insert(identity);
         }
         self.entries.push_back(parked);
@@ -94,6 +103,21 @@ impl<S> Parking<S> {
         self.bytes = 0;
         self.followers.clear();
         std::mem::take(&mut self.entries)
+    }
+
+    /// Takes the entries that began to wait before a time: the first ones. Sessions of which no
+    /// fanned-out request is left need not follow any longer.
+    pub(super) fn take_before(
+        &mut self,
+        since_ms: u64,
+        identity: impl Fn(&S) -> usize,
+    ) -> Vec<Parked<S>> {
+        let count = self.entries.iter().take_while(|parked| parked.since_ms < since_ms).count();
+        let taken: Vec<_> = self.entries.drain(..count).collect();
+        self.bytes -= taken.iter().map(|parked| parked.frame.len()).sum::<usize>();
+        let fanned_out = self.entries.iter().filter(|parked| parked.waiting.is_fanned_out());
+        self.followers = fanned_out.map(|parked| identity(&parked.session)).collect();
+        taken
     }
 
     /// The sessions that wait, some more than once.

@@ -234,7 +234,8 @@ impl Driver {
             };
             (*slot, real)
         });
-        let answer = self.proxy.topology.send(FillSlots { changes: real.collect() });
+        let answer =
+            self.proxy.topology.send(FillSlots { changes: real.collect(), cut_off_after: None });
         self.checker.borrow_mut().fill_ordered(number, changes);
         let (checker, under_way) = (Rc::clone(&self.checker), Rc::clone(&self.fills_under_way));
         under_way.set(under_way.get() + 1);

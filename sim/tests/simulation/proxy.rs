@@ -149,7 +149,7 @@ impl Proxy {
             let Some(doors) = doors.as_ref() else {
                 return false;
             };
-            doors.topology.send(FillSlots { changes })
+            doors.topology.send(FillSlots { changes, cut_off_after: None })
         };
         matches!(timeout(FILL_TIMEOUT, answer).await, Ok(Ok(Ok(_))))
     }

@@ -31,6 +31,7 @@ fn parked(session: usize, order: u32, is_fan_out: bool, len: usize) -> Parked<(u
         database: 0,
         frame: Bytes::from(vec![0; len]),
         waiting: Waiting::Request(request),
+        since_ms: u64::from(order),
     }
 }
 
@@ -60,6 +61,20 @@ fn only_the_session_of_a_parked_fan_out_must_follow() {
     assert!(parking.must_follow(2) && !parking.must_follow(1));
     parking.take_all();
     assert!(!parking.must_follow(2) && parking.is_empty());
+}
+
+#[test]
+fn those_whose_time_is_over_are_taken_and_nobody_follows_them() {
+    let mut parking = parking(10, 1000);
+    for (session, order, is_fan_out) in [(1, 1, true), (2, 2, false), (3, 3, true)] {
+        parking.park(session, parked(session, order, is_fan_out, 5)).unwrap();
+    }
+    assert!(parking.take_before(1, |session| session.0).is_empty());
+    assert!(parking.must_follow(1) && parking.must_follow(3));
+    let taken = parking.take_before(3, |session| session.0);
+    assert_eq!(taken.iter().map(|p| p.session.0).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(parking.size(), (1, 5));
+    assert!(!parking.must_follow(1) && parking.must_follow(3));
 }
 
 proptest! {

@@ -1,0 +1,443 @@
+//! The life of a member: sessions, one after the other, and what the proxy is in each of them.
+//!
+//! ```text
+//!            ┌────────────────── session over: slots locked, registered anew ────────────────┐
+//!            ▼                                                                                │
+//! connect ─► register ─► wait for online ─► read and fill all slots ─► online: obey ──────────┤
+//!                 ▲             ▲                                        │ put offline        │
+//!                 │             └──────────── slots locked ──────────────┘                    │
+//!                 └── node deleted by somebody: slots locked ─────────────────────────────────┘
+//! an order to leave, at any time ─► fence deleted, node deleted, session closed
+//! ```
+//!
+//! An incarnation is a registration: it has a start of its own, by which actions name it. One that
+//! follows the loss of a session while it was online registers as online: it is listed as a
+//! receiver from its first moment on, and before it lets a request go it has read every slot.
+//!
+//! Invariants: L-1 slots are used only while the node says `online` and the session goes on, by our
+//! own clock (`coordinator::SessionState`). L-2 the actions are listed before the node can say
+//! `online`, so those in the listing mean somebody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::Topology;
+use coordinator::codis1::{Family, Paths, Proxy, ProxyState, Stored as _};
+use coordinator::{Coordinator, CoordinatorError, NodePath, SessionState};
+use routing::{SlotId, SlotTable};
+use slog::{error, info, warn};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Surroundings;
+use super::actions::Actions;
+use super::book::{Book, Subject};
+use super::link::{Link, RETRY_PAUSE, follow_contact};
+use super::reading::{Reading, read_slots};
+use super::registration::{SIGN_OFF_TIMEOUT, warn_of_fence};
+use super::routes::Groups;
+use crate::chance::Chance;
+use crate::coordination::MembershipState;
+use crate::topology::{FillSlots, LockSlots, QuerySlots};
+use crate::worker::Lifecycle;
+
+/// How long requests in flight on an old route are waited for. The shortest time that a dashboard
+/// gives its proxies is 10 s.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The same when the session is over: nobody waits for an answer, but the route may be old.
+const LOCK_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often the own node is looked at besides its watch.
+const POLL_PERIOD: Duration = Duration::from_secs(3);
+
+/// Pauses between two tries to connect.
+const CONNECT_PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// What is known of a slot besides its assignment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SlotNotes {
+    pub(super) groups: Groups,
+    /// Its requests wait, as its node wants it.
+    pub(super) is_locked: bool,
+}
+
+/// How an incarnation ends.
+pub(super) enum End {
+    /// The proxy leaves the product.
+    Leaving,
+    /// There was no contact for too long, or the coordinator has ended the session.
+    SessionOver,
+    /// Somebody has deleted the node.
+    Expelled,
+    /// It cannot be a member, for this reason.
+    Failed(String),
+}
+
+impl From<CoordinatorError> for End {
+    fn from(error: CoordinatorError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// See the module.
+pub(super) struct Life {
+    pub(super) around: Surroundings,
+    pub(super) paths: Paths,
+    pub(super) book: Rc<Book>,
+    pub(super) actions: Actions,
+    pub(super) notes: BTreeMap<SlotId, SlotNotes>,
+    /// Slots whose requests wait because of an announcement, and until when.
+    pub(super) held: BTreeMap<SlotId, Instant>,
+    /// The fence is ours.
+    pub(super) has_fence: bool,
+    /// The registrations so far.
+    pub(super) registrations: u64,
+    /// Requests may use the slots.
+    is_serving: bool,
+    /// The session was lost while the proxy was online.
+    is_coming_back: bool,
+    leave: watch::Receiver<bool>,
+    chance: Chance,
+}
+
+impl Life {
+    /// A life that has not begun.
+    ///
+    /// # Errors
+    /// The product's name or the proxy's id cannot be part of a path.
+    pub(super) fn new(
+        around: Surroundings,
+        book: Rc<Book>,
+        leave: watch::Receiver<bool>,
+    ) -> Result<Self, CoordinatorError> {
+        let config = &around.shared.settings.config;
+        let family = match config.topology {
+            Topology::Reborn => Family::Reborn,
+            Topology::Codis1 | Topology::Codis2 | Topology::Codis3 => Family::Codis,
+        };
+        let paths = Paths::new(family, &config.product_name)?;
+        paths.proxy(&config.proxy_id)?;
+        paths.fence(&around.addr)?;
+        let chance = Chance::new(around.shared.jitter_seed);
+        Ok(Self {
+            around,
+            paths,
+            book,
+            actions: Actions::default(),
+            notes: BTreeMap::new(),
+            held: BTreeMap::new(),
+            has_fence: false,
+            registrations: 0,
+            is_serving: false,
+            is_coming_back: false,
+            leave,
+            chance,
+        })
+    }
+
+    pub(super) fn own_path(&self) -> Result<NodePath, CoordinatorError> {
+        self.paths.proxy(&self.around.shared.settings.config.proxy_id)
+    }
+
+    pub(super) fn fence_path(&self) -> Result<NodePath, CoordinatorError> {
+        self.paths.fence(&self.around.addr)
+    }
+
+    /// Lives until the proxy leaves.
+    pub(super) async fn live(mut self) {
+        while let Some(coordinator) = self.connect().await {
+            self.book.begin_session();
+            let link = Link { coordinator, book: Rc::clone(&self.book) };
+            let end = self.incarnation(&link).await;
+            if let End::Leaving = end {
+                return self.sign_off(&link).await;
+            }
+            let was_serving = self.is_serving;
+            self.stop_serving().await;
+            self.book.end_session();
+            match end {
+                End::Leaving => return,
+                End::SessionOver => {
+                    let text = "the session with the coordinator is over: the slots are not used \
+                                until the proxy has registered again";
+                    self.book.alarm(Subject::Session, text.to_owned());
+                    self.is_coming_back |= was_serving;
+                }
+                End::Expelled => {
+                    warn!(
+                        self.around.log,
+                        "somebody has deleted the node of this proxy, it \
+                        registers again"
+                    );
+                    self.is_coming_back = false;
+                    let _ = timeout(SIGN_OFF_TIMEOUT, link.coordinator.close()).await;
+                }
+                End::Failed(text) => {
+                    let _ = timeout(SIGN_OFF_TIMEOUT, link.coordinator.close()).await;
+                    error!(self.around.log, "the proxy cannot be a member"; "error" => &text);
+                    return (self.around.fail)(text);
+                }
+            }
+        }
+    }
+
+    /// Begins a session, however long it takes; `None` when the proxy leaves meanwhile.
+    async fn connect(&mut self) -> Option<Arc<dyn Coordinator>> {
+        let mut leave = self.leave.clone();
+        let connect = Rc::clone(&self.around.connect);
+        let trying = async {
+            let (mut pause, longest) = CONNECT_PAUSES;
+            loop {
+                match connect().await {
+                    Ok(coordinator) => return coordinator,
+                    Err(error) => {
+                        self.book.alarm(Subject::Session, format!("no session: {error}"));
+                        // Proxies that were cut off together do not come back together.
+                        let part = u32::try_from(self.chance.next() % 64).unwrap_or(0);
+                        sleep(pause / 2 + pause * part / 128).await;
+                        pause = longest.min(pause * 2);
+                    }
+                }
+            }
+        };
+        let found = tokio::select! {
+            biased;
+            _ = leave.wait_for(|is_ordered| *is_ordered) => None,
+            coordinator = trying => Some(coordinator),
+        };
+        if found.is_none() && self.has_fence {
+            self.sign_off_late().await;
+        }
+        found
+    }
+
+    /// Takes leave without a session, for which there is one more try.
+    async fn sign_off_late(&mut self) {
+        match timeout(SIGN_OFF_TIMEOUT, (self.around.connect)()).await {
+            Ok(Ok(coordinator)) => {
+                self.sign_off(&Link { coordinator, book: Rc::clone(&self.book) }).await;
+            }
+            Ok(Err(_)) | Err(_) => {
+                if let Ok(fence) = self.fence_path() {
+                    warn_of_fence(&self.around.log, &fence);
+                }
+            }
+        }
+    }
+
+    async fn incarnation(&mut self, link: &Link) -> End {
+        let mut session = link.coordinator.session();
+        let mut leave = self.leave.clone();
+        let contact = follow_contact(link.coordinator.session(), Rc::clone(&self.book));
+        let end = tokio::select! {
+            biased;
+            _ = leave.wait_for(|is_ordered| *is_ordered) => return End::Leaving,
+            state = session.over() => state,
+            end = self.be_member(link) => return end,
+            () = contact => session.state(),
+        };
+        if end == SessionState::Refused {
+            // Asking again at once would be an attack.
+            let text = "the coordinator refuses `coordinator_auth`";
+            self.book.alarm(Subject::Session, text.to_owned());
+            sleep(CONNECT_PAUSES.1).await;
+        }
+        End::SessionOver
+    }
+
+    async fn be_member(&mut self, link: &Link) -> End {
+        let me = self.introduce();
+        // INVARIANT L-2.
+        let listed = link.insist(async |c| c.list(&self.paths.actions()).await).await;
+        self.actions.begin_after(&listed.unwrap_or_default());
+        let own = match self.own_path() {
+            Ok(own) => own,
+            Err(error) => return error.into(),
+        };
+        if let Err(end) = self.register(link, &me).await {
+            return end;
+        }
+        self.book.all_clear(Subject::Session);
+        self.book.set_membership(MembershipState::Waiting);
+        let (state, seen) = watch::channel(me.state);
+        let lifecycle = &Arc::clone(&self.around.shared).lifecycle;
+        let log = self.around.log.clone();
+        tokio::select! {
+            end = follow_own(link, &own, state, lifecycle, &log) => end,
+            end = self.serve(link, &me, seen) => end,
+        }
+    }
+
+    /// The proxy as it registers this time.
+    fn introduce(&mut self) -> Proxy {
+        self.registrations += 1;
+        let is_online = std::mem::take(&mut self.is_coming_back);
+        Proxy {
+            id: self.around.shared.settings.config.proxy_id.clone(),
+            addr: self.around.addr.clone(),
+            debug_var_addr: self.around.debug_var_addr.clone(),
+            state: if is_online { ProxyState::Online } else { ProxyState::Offline },
+            pid: i64::from(std::process::id()),
+            start_at: (self.around.start_at)(),
+            ..Proxy::default()
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        link: &Link,
+        me: &Proxy,
+        mut seen: watch::Receiver<ProxyState>,
+    ) -> End {
+        loop {
+            self.wait_for_online(link, &mut seen).await;
+            self.fill_all(link).await;
+            self.is_serving = true;
+            self.around.shared.lifecycle.go_online();
+            self.book.set_membership(MembershipState::Online);
+            let online = Proxy { state: ProxyState::Online, ..me.clone() };
+            self.obey(link, &online, &mut seen).await;
+            info!(self.around.log, "put offline by the dashboard");
+            self.stop_serving().await;
+            self.book.set_membership(MembershipState::Waiting);
+        }
+    }
+
+    async fn wait_for_online(&mut self, link: &Link, seen: &mut watch::Receiver<ProxyState>) {
+        let actions = self.paths.actions();
+        let mut listing = link.list(&actions).await;
+        loop {
+            // INVARIANT L-2: looked at after the listing.
+            let state = match self.own_path() {
+                Ok(own) => {
+                    let node = link.insist(async |c| c.read(&own).await).await;
+                    node.and_then(|node| Proxy::decode(&own, &node.data).ok())
+                }
+                Err(_) => None,
+            };
+            match state.map(|proxy| proxy.state) {
+                Some(ProxyState::Online) => return,
+                Some(ProxyState::Offline) => self.actions.begin_after(&listing.names),
+                Some(ProxyState::MarkOffline) | None => {}
+            }
+            tokio::select! {
+                () = &mut listing.changed => listing = link.list(&actions).await,
+                _ = seen.changed() => {}
+                () = sleep(POLL_PERIOD) => {}
+            }
+        }
+    }
+
+    async fn fill_all(&mut self, link: &Link) {
+        loop {
+            let paths = self.paths.clone();
+            let all = link.insist(async |c| read_slots(c, &paths, SlotId::all()).await).await;
+            match self.apply(all, true).await {
+                Ok(_) => return,
+                Err(()) => sleep(RETRY_PAUSE).await,
+            }
+        }
+    }
+
+    /// Fills what has changed, or everything that was read. Returns whether something was filled.
+    pub(super) async fn apply(&mut self, readings: Vec<Reading>, is_all: bool) -> Result<bool, ()> {
+        let Some(table) = self.table().await else { return Err(()) };
+        let now = Instant::now();
+        let (mut changes, mut faults) = (Vec::new(), Vec::new());
+        for Reading { slot, groups, route } in readings {
+            let was = table.assignment(slot);
+            let notes = self.notes.entry(slot).or_default();
+            notes.groups = groups.unwrap_or(notes.groups);
+            let mut assignment = route.clone().unwrap_or_else(|_| was.clone());
+            if route.is_ok() {
+                let is_held = self.held.get(&slot).is_some_and(|until| *until > now);
+                let may_wait = assignment.source.is_none() && !assignment.is_offline();
+                if !(is_held && may_wait) {
+                    self.held.remove(&slot);
+                }
+                notes.is_locked = assignment.is_locked || (is_held && may_wait);
+            }
+            // The last good route may be locked because the session was lost.
+            assignment.is_locked = notes.is_locked;
+            if is_all || assignment != *was {
+                changes.push((slot, assignment));
+            }
+            faults.push((slot, route.err()));
+        }
+        self.book.set_faults(faults);
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        let fill = FillSlots { changes, cut_off_after: Some(DRAIN_TIMEOUT) };
+        match self.around.topology.send(fill).await {
+            Ok(Ok(_)) => {
+                self.book.all_clear(Subject::Fill);
+                Ok(true)
+            }
+            Ok(Err(error)) => {
+                self.book.alarm(Subject::Fill, format!("slots could not be changed: {error}"));
+                Err(())
+            }
+            // The proxy ends.
+            Err(_) => Err(()),
+        }
+    }
+
+    async fn table(&self) -> Option<SlotTable> {
+        self.around.topology.send(QuerySlots).await.ok()
+    }
+
+    /// Lets requests wait from now on (L-1).
+    async fn stop_serving(&mut self) {
+        if !std::mem::take(&mut self.is_serving) {
+            return;
+        }
+        let lock = LockSlots { cut_off_after: Some(LOCK_DRAIN_TIMEOUT) };
+        match self.around.topology.send(lock).await {
+            Ok(Ok(_)) | Err(_) => {}
+            Ok(Err(error)) => {
+                error!(self.around.log, "slots could not be locked"; "error" => %error);
+            }
+        }
+    }
+
+    /// Slots that may change without an action: those with wrong nodes, and those that wait.
+    pub(super) fn unsettled(&self) -> BTreeSet<SlotId> {
+        let locked = self.notes.iter().filter(|(_, notes)| notes.is_locked).map(|(slot, _)| *slot);
+        locked.chain(self.book.faulty()).chain(self.held.keys().copied()).collect()
+    }
+}
+
+/// Follows what the dashboard makes of the own node; ends when it is gone.
+async fn follow_own(
+    link: &Link,
+    own: &NodePath,
+    state: watch::Sender<ProxyState>,
+    lifecycle: &Lifecycle,
+    log: &slog::Logger,
+) -> End {
+    loop {
+        let (node, changed) = link.insist(async |c| c.watch(own).await).await;
+        let Some(node) = node.filter(|node| node.stat.is_ours) else {
+            return End::Expelled;
+        };
+        match Proxy::decode(own, &node.data) {
+            Ok(proxy) => {
+                link.book.all_clear(Subject::OwnNode);
+                if proxy.state == ProxyState::MarkOffline && !lifecycle.is_closed() {
+                    info!(log, "marked offline by the dashboard: the proxy ends");
+                    lifecycle.stop();
+                }
+                state.send_replace(proxy.state);
+            }
+            Err(error) => link.book.alarm(Subject::OwnNode, error.to_string()),
+        }
+        if changed.changed().await.is_err() {
+            // The session's end is everybody's end.
+            std::future::pending::<()>().await;
+        }
+    }
+}
