@@ -113,7 +113,7 @@ fn check_source(args: &ProxyArgs, config: &Config) -> Result<(), Failure> {
         None if !topology.is_in_coordinator() && args.config.is_none() => {
             Err(Failure::Usage(usage_error(
                 "nothing says which server has each slot: name servers, or give --fillslots, \
-                 --dashboard, --zookeeper, --etcd, --filesystem, --topology or --config",
+                 --dashboard, --filesystem, --zookeeper, --etcd, --topology or --config",
             )))
         }
         _ => Ok(()),

@@ -160,7 +160,7 @@ fn a_wrong_command_line_exits_with_2() {
     check_usage(
         &["proxy"],
         "error: nothing says which server has each slot: name servers, or give --fillslots, \
-         --dashboard, --zookeeper, --etcd, --filesystem, --topology or --config",
+         --dashboard, --filesystem, --zookeeper, --etcd, --topology or --config",
     );
     check_usage(
         &["proxy", "a:1", "--workers", "many"],
@@ -241,8 +241,6 @@ fn what_names_servers_cannot_be_used_by_a_member_of_a_product() {
         (vec!["--fillslots", path.to_str().unwrap()], "--fillslots"),
         (vec!["--dashboard", "d:18080"], "--dashboard"),
         (vec!["--filesystem", "store"], "--filesystem"),
-        (vec!["--zookeeper", "zk1:2181"], "--zookeeper"),
-        (vec!["--etcd", "e1:2379"], "--etcd"),
     ] {
         let member = ["proxy", "--topology=reborn", "--coordinator=zk1:2181", "--proxy-id=p1"];
         let expected = format!(
@@ -309,9 +307,9 @@ fn no_password_of_the_command_line_is_repeated() {
         ["proxy", "rediss://app:hunter2@a", "b:1"],
         ["proxy", "--session_auth=hunter2", "--workers=x"],
         ["proxy", "--product_auth=hunter2", "nowhere"],
-        ["proxy", "--proxy-auth=hunter2", "--workers=x"],
         ["proxy", "--zookeeper-auth=u:hunter2", "--zookeeper="],
         ["proxy", "--etcd-auth=u:hunter2", "a:1"],
+        ["proxy", "--proxy-auth=hunter2", "--workers=x"],
         ["admin", "--product-auth=hunter2", "dance"],
     ] {
         let output = run(&arguments);
@@ -356,7 +354,7 @@ fn the_log_is_appended_to_its_file_as_json() {
             .args(["--ulimit", "4000000000000"])
             .arg("--log")
             .arg(&path)
-            .env("KEYWAY_JODIS_ADR", "10.0.0.1:2181")
+            .env("KEYWAY_JODIS_NAME", "zookeeper")
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(1));
@@ -371,8 +369,8 @@ fn the_log_is_appended_to_its_file_as_json() {
         assert!(line.contains("\"level\":\"WARN\""), "{line}");
         assert!(line.contains("\"ts\":\"20") && line.contains("\"msg\":\""), "{line}");
     }
-    assert!(lines[0].contains("\"place\":\"environment variable KEYWAY_JODIS_ADR\""));
-    assert!(lines[0].contains("`jodis_addr`"));
+    assert!(lines[0].contains("\"place\":\"environment variable KEYWAY_JODIS_NAME\""));
+    assert!(lines[0].contains("`jodis_addr` is empty, so the proxy does not register"));
     assert!(lines[1].contains("--max-ncpu is ignored"));
 }
 
