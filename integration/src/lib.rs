@@ -14,6 +14,9 @@
 //! * [`history`]: what clients were told, and whether that can be.
 //! * [`workload`]: clients that make such histories.
 //! * [`slot_mover`]: moves slots forth and back under two proxies, as a dashboard does.
+//! * [`zookeeper`]: a real ZooKeeper, three of them, and a session of the test's own.
+//! * [`old_dashboard`]: a dashboard of Codis 1.9, Codis 2.0 or RebornDB.
+//! * [`gate`]: stands between a client and a server, and holds or cuts what passes.
 //! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
 //! * [`log`], [`ports`], [`random`], [`reply`], [`value`]: what those are made of.
 //!
@@ -27,11 +30,13 @@
 pub mod admin;
 pub mod browser;
 pub mod fake_server;
+pub mod gate;
 pub mod groups;
 pub mod history;
 pub mod http_receiver;
 pub mod log;
 pub mod moves;
+pub mod old_dashboard;
 pub mod ports;
 pub mod process;
 pub mod proxy;
@@ -44,14 +49,18 @@ pub mod slot_mover;
 pub mod value;
 pub mod wait;
 pub mod workload;
+pub mod zookeeper;
 
 pub use admin::AdminClient;
 pub use browser::Browser;
 pub use fake_server::FakeServer;
+pub use gate::Gate;
 pub use groups::TwoGroups;
+pub use old_dashboard::OldDashboard;
 pub use proxy::KeywayProxy;
 pub use raw_client::RawClient;
 pub use redis_server::RedisServer;
 pub use sentinel::Sentinel;
 pub use slot_mover::SlotMover;
 pub use wait::{DEADLINE, Deadline, wait_until};
+pub use zookeeper::{Ensemble, ZooKeeper, ZooKeeperClient};

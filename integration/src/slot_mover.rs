@@ -237,49 +237,57 @@ impl SlotMover {
     /// # Panics
     /// When the source does not become empty for a long time.
     pub fn sweep(&self) {
-        // The pass after the last key has moved must find nothing.
-        wait_until("the source is swept", STEP_DEADLINE, || match self.sweep_once() {
-            Ok(0) => Ok(()),
-            Ok(found) => Err(format!("{found} keys")),
-            Err(error) => Err(error.to_string()),
-        });
-    }
-
-    /// Reads the whole source once; returns how many keys of the slots it had.
-    fn sweep_once(&self) -> io::Result<usize> {
         let (source, target) = self.ends();
-        let mut client = RawClient::try_connect(source)?.with_deadline(ANSWER_DEADLINE);
-        let mut found = 0;
-        for database in 0..DATABASES {
-            let database = database.to_string();
-            ask(&mut client, &[b"SELECT", database.as_bytes()])?;
-            let mut cursor = b"0".to_vec();
-            loop {
-                let Value::Array(reply) = ask(&mut client, &[b"SCAN", &cursor])? else {
-                    return Err(io::Error::other("SCAN has no array"));
-                };
-                let [next, Value::Array(keys)] = reply.as_slice() else {
-                    return Err(io::Error::other("SCAN has no keys"));
-                };
-                let mut keys: Vec<Vec<u8>> = keys.iter().cloned().map(Value::into_bytes).collect();
-                keys.retain(|key| self.slots.contains(&slot_of(key)));
-                found += keys.len();
-                for keys in keys.chunks(KEYS_PER_MOVE) {
-                    let (host, port) = (target.ip().to_string(), target.port().to_string());
-                    let mut move_keys: Vec<&[u8]> = vec![b"MIGRATE", host.as_bytes()];
-                    move_keys.extend([port.as_bytes(), b"", database.as_bytes()]);
-                    move_keys.extend([MOVE_TIMEOUT.as_bytes(), b"REPLACE", b"KEYS"]);
-                    move_keys.extend(keys.iter().map(Vec::as_slice));
-                    ask(&mut client, &move_keys)?;
-                }
-                cursor = next.clone().into_bytes();
-                if cursor == b"0" {
-                    break;
-                }
+        sweep(source, target, &self.slots);
+    }
+}
+
+/// Moves all keys of these slots from one server to another.
+///
+/// # Panics
+/// When the source does not become empty for a long time.
+pub fn sweep(source: SocketAddr, target: SocketAddr, slots: &[SlotId]) {
+    // The pass after the last key has moved must find nothing.
+    wait_until("the source is swept", STEP_DEADLINE, || match sweep_once(source, target, slots) {
+        Ok(0) => Ok(()),
+        Ok(found) => Err(format!("{found} keys")),
+        Err(error) => Err(error.to_string()),
+    });
+}
+
+/// Reads the whole source once; returns how many keys of the slots it had.
+fn sweep_once(source: SocketAddr, target: SocketAddr, slots: &[SlotId]) -> io::Result<usize> {
+    let mut client = RawClient::try_connect(source)?.with_deadline(ANSWER_DEADLINE);
+    let mut found = 0;
+    for database in 0..DATABASES {
+        let database = database.to_string();
+        ask(&mut client, &[b"SELECT", database.as_bytes()])?;
+        let mut cursor = b"0".to_vec();
+        loop {
+            let Value::Array(reply) = ask(&mut client, &[b"SCAN", &cursor])? else {
+                return Err(io::Error::other("SCAN has no array"));
+            };
+            let [next, Value::Array(keys)] = reply.as_slice() else {
+                return Err(io::Error::other("SCAN has no keys"));
+            };
+            let mut keys: Vec<Vec<u8>> = keys.iter().cloned().map(Value::into_bytes).collect();
+            keys.retain(|key| slots.contains(&slot_of(key)));
+            found += keys.len();
+            for keys in keys.chunks(KEYS_PER_MOVE) {
+                let (host, port) = (target.ip().to_string(), target.port().to_string());
+                let mut move_keys: Vec<&[u8]> = vec![b"MIGRATE", host.as_bytes()];
+                move_keys.extend([port.as_bytes(), b"", database.as_bytes()]);
+                move_keys.extend([MOVE_TIMEOUT.as_bytes(), b"REPLACE", b"KEYS"]);
+                move_keys.extend(keys.iter().map(Vec::as_slice));
+                ask(&mut client, &move_keys)?;
+            }
+            cursor = next.clone().into_bytes();
+            if cursor == b"0" {
+                break;
             }
         }
-        Ok(found)
     }
+    Ok(found)
 }
 
 /// Asks a server; an error reply is an error.

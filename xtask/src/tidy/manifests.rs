@@ -29,8 +29,9 @@ const DIRECTIONS: [(&str, &[&str]); 11] = [
 const RESERVED: [(&str, &[&str]); 5] = [
     ("actix-web", &["web"]),
     ("actix", &["keyway", "web", "actors", "mover", "sim"]),
-    ("tokio", &["keyway", "web", "actors", "mover", "coordinator", "bench", "sim"]),
-    ("zookeeper", &["coordinator"]),
+    ("tokio", &["keyway", "web", "actors", "mover", "coordinator", "bench", "integration", "sim"]),
+    // A test looks at the nodes with a session of its own, not through `coordinator`.
+    ("zookeeper", &["coordinator", "integration"]),
     ("etcd", &["coordinator"]),
 ];
 
