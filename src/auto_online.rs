@@ -1,12 +1,16 @@
-//! Has a dashboard bring this proxy online, as the command line asks (`--dashboard`,
-//! `--filesystem`).
+//! Has a dashboard bring this proxy online, as the command line asks: `--dashboard` names it,
+//! `--filesystem`, `--zookeeper` and `--etcd` name the coordinator that knows it.
 //!
 //! Runs beside the proxy, whose admin server the dashboard calls while it answers. A try that fails
 //! is logged and made again after `dashboard_retry_delay`; when all of them are used up, and at once
 //! when the dashboard is that of another product, the proxy ends with status 1: whatever supervises
 //! it then knows. A proxy that has come online by other means needs no further try.
 //!
-//! Bounds: the tries below; each takes at most the time limits of `web` and [`READ_TIMEOUT`].
+//! A coordinator is asked anew in every try, in a session of its own that ends with it: a dashboard
+//! may have moved in between.
+//!
+//! Bounds: the tries below; each takes at most the time limits of `web`, and [`READ_TIMEOUT`] for a
+//! file or [`STORE_TIMEOUTS`] for a coordinator.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -14,9 +18,12 @@ use std::time::Duration;
 
 use actors::worker::Shared;
 use anyhow::{Context as _, bail};
+use config::Secret;
+use coordinator::codis3::{Dashboard, Paths, Stored as _, filesystem_file};
+use coordinator::{Kind, NodePath, Timeouts};
 use slog::{Logger, info, warn};
 use tokio::time::{sleep, timeout};
-use web::{DashboardError, bring_online, stored_dashboard};
+use web::{DashboardError, bring_online};
 
 use crate::cli::ProxyArgs;
 use crate::output::Failure;
@@ -31,6 +38,13 @@ const COORDINATOR_TRIES: u32 = 30;
 /// How long reading a file may take; the folder may be on another machine.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a coordinator may take in one try.
+const STORE_TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(5),
+    call: Duration::from_secs(5),
+    session: Duration::from_secs(10),
+};
+
 /// More than any model of a dashboard has.
 const MODEL_BYTES_MAX: u64 = 1 << 20;
 
@@ -41,6 +55,15 @@ pub(crate) enum Source {
     Dashboard(String),
     /// Where the store of a filesystem coordinator in this folder says.
     Filesystem(PathBuf),
+    /// Where a coordinator says.
+    Coordinator {
+        /// Its kind.
+        kind: Kind,
+        /// Its addresses.
+        addrs: String,
+        /// `user:password`, if it wants one.
+        credentials: Option<Secret>,
+    },
 }
 
 impl Source {
@@ -52,31 +75,55 @@ impl Source {
             }
             return Ok(Some(Self::Dashboard(addr.clone())));
         }
-        Ok(args.filesystem.clone().map(Self::Filesystem))
+        let stored = &args.stored_dashboard;
+        let coordinator = |kind, addrs: &Option<String>, auth: &Option<String>| {
+            let credentials = auth.clone().map(Secret::new);
+            addrs.clone().map(|addrs| Self::Coordinator { kind, addrs, credentials })
+        };
+        let filesystem = args.filesystem.clone().map(Self::Filesystem);
+        let zookeeper = coordinator(Kind::ZooKeeper, &stored.zookeeper, &stored.zookeeper_auth);
+        let etcd = coordinator(Kind::Etcd, &stored.etcd, &stored.etcd_auth);
+        Ok(filesystem.or(zookeeper).or(etcd))
     }
 
     fn tries(&self) -> u32 {
         match self {
             Self::Dashboard(_) => DASHBOARD_TRIES,
-            Self::Filesystem(_) => COORDINATOR_TRIES,
+            Self::Filesystem(_) | Self::Coordinator { .. } => COORDINATOR_TRIES,
         }
     }
 
     async fn addr(&self, product_name: &str) -> anyhow::Result<String> {
+        let path = Paths::new(product_name)?.dashboard();
         match self {
             Self::Dashboard(addr) => Ok(addr.clone()),
             Self::Filesystem(folder) => {
-                let file = dashboard_file(folder, product_name);
+                let file = filesystem_file(folder, &path);
                 let text = read(&file).await;
                 let text = text.with_context(|| {
                     format!("read `{}`: is the dashboard running?", file.display())
                 })?;
-                stored_dashboard(&text).map_err(|error| {
-                    anyhow::anyhow!("`{}` is no model of a dashboard: {error}", file.display())
-                })
+                addr_in(&path, &text)
+            }
+            Self::Coordinator { kind, addrs, credentials } => {
+                let credentials = credentials.as_ref().map(Secret::expose);
+                let session = coordinator::connect(*kind, addrs, credentials, STORE_TIMEOUTS);
+                let session = session.await?;
+                let node = session.read(&path).await?.with_context(|| {
+                    format!("{kind} at `{addrs}` has no `{path}`: is the dashboard running?")
+                })?;
+                addr_in(&path, &node.data)
             }
         }
     }
+}
+
+/// The address of the dashboard whose model is stored at a path.
+fn addr_in(path: &NodePath, stored: &[u8]) -> anyhow::Result<String> {
+    let Dashboard { admin_addr, .. } = Dashboard::decode(path, stored)?;
+    let checked = config::check_connectable(&admin_addr);
+    checked.with_context(|| format!("the dashboard's address in `{path}`"))?;
+    Ok(admin_addr)
 }
 
 /// Tries until the proxy is online.
@@ -130,11 +177,6 @@ async fn one_try(source: &Source, admin_addr: &str, shared: &Shared) -> anyhow::
 
 fn is_final(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(DashboardError::OtherProduct { .. }))
-}
-
-/// Where a filesystem coordinator keeps the model of a product's dashboard.
-fn dashboard_file(folder: &Path, product_name: &str) -> PathBuf {
-    folder.join("data/codis3").join(product_name).join("topom")
 }
 
 /// Reads a file without the store's lock: its writers replace files whole, and to hold the lock

@@ -111,7 +111,7 @@ pub(crate) struct ProxyArgs {
         help = "Servers to spread the 1024 slots over evenly, in this order: host:port or\n\
                 redis://[user:password@]host[:port][/database]",
         required_unless_present_any = [
-            "config", "fillslots", "dashboard", "filesystem", "default_config"
+            "config", "fillslots", "dashboard", "filesystem", "zookeeper", "etcd", "default_config"
         ],
     )]
     pub(crate) servers: Vec<String>,
@@ -127,6 +127,8 @@ pub(crate) struct ProxyArgs {
     /// Folder of a filesystem coordinator that knows that dashboard; 30 tries
     #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "fillslots"])]
     pub(crate) filesystem: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) stored_dashboard: StoredDashboardArgs,
     /// Configuration file
     #[arg(short, long, value_name = "FILE", env = "KEYWAY_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -138,6 +140,37 @@ pub(crate) struct ProxyArgs {
     /// Ignored with a notice: the number of workers does not change while the proxy runs
     #[arg(long, value_name = "N", help_heading = "Codis")]
     pub(crate) max_ncpu: Option<usize>,
+}
+
+/// The coordinators that know a dashboard's address.
+#[derive(Args)]
+pub(crate) struct StoredDashboardArgs {
+    /// ZooKeeper that knows that dashboard, `host:port,host:port`; 30 tries
+    #[arg(
+        long, value_name = "ADDRS", value_parser = NonEmptyStringValueParser::new(),
+        conflicts_with_all = ["servers", "fillslots", "dashboard", "filesystem"]
+    )]
+    pub(crate) zookeeper: Option<String>,
+    /// `user:password` for that ZooKeeper
+    #[arg(
+        long, value_name = "AUTH", value_parser = NonEmptyStringValueParser::new(),
+        requires = "zookeeper",
+        conflicts_with_all = ["servers", "fillslots", "dashboard", "filesystem", "etcd"]
+    )]
+    pub(crate) zookeeper_auth: Option<String>,
+    /// etcd (version 3) that knows that dashboard, `host:port,host:port`; 30 tries
+    #[arg(
+        long, value_name = "ADDRS", value_parser = NonEmptyStringValueParser::new(),
+        conflicts_with_all = ["servers", "fillslots", "dashboard", "filesystem", "zookeeper"]
+    )]
+    pub(crate) etcd: Option<String>,
+    /// `user:password` for that etcd
+    #[arg(
+        long, value_name = "AUTH", value_parser = NonEmptyStringValueParser::new(),
+        requires = "etcd",
+        conflicts_with_all = ["servers", "fillslots", "dashboard", "filesystem", "zookeeper"]
+    )]
+    pub(crate) etcd_auth: Option<String>,
 }
 
 /// The flags that set a setting.

@@ -9,6 +9,7 @@
 //!     │           MembershipActor ◄─ coordinator (topology = codis1, codis2, reborn)
 //!     │                 ▲ SwitchPrimaries
 //!     ├─────────► SentinelActor ◄─ sentinels
+//!     ├─────────► JodisActor ─► coordinator of Jodis clients
 //!     ├─────────► MoverActor ─► admin servers of all proxies, this one's among them
 //!     │              ListenerActor ◄─ clients
 //!     └► MeterActor (reads the workers' counters) ◄─ Reports
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_rt::Arbiter;
+use actors::jodis::{JodisActor, LeaveJodis};
 use actors::listener::{ListenerActor, StopListening};
 use actors::membership::{LeaveProduct, MembershipActor};
 use actors::sentinel::SentinelActor;
@@ -28,6 +30,7 @@ use actors::supervisor::{Drain, QueryRouter, SupervisorActor};
 use actors::topology::{AddRouter, TopologyActor};
 use actors::worker::{Credentials, Shared};
 use anyhow::Context as _;
+use coordinator::codis3::Jodis;
 use mover::{HaltMoves, Login, MoverActor, Surroundings};
 use routing::{BackendAddr, SlotTable};
 use slog::{Logger, info, warn};
@@ -64,6 +67,7 @@ pub(crate) struct Proxy {
     member: Option<Addr<MembershipActor>>,
     /// Why the proxy cannot go on.
     failure: watch::Receiver<Option<String>>,
+    jodis: Option<Addr<JodisActor>>,
     /// Nobody else uses the folder while this lives.
     _state: Option<State>,
     log: Logger,
@@ -119,6 +123,23 @@ async fn workers(
     Ok((arbiters, supervisors))
 }
 
+/// What keeps the proxy known to Jodis clients, if the settings ask for it.
+fn jodis(
+    shared: &Arc<Shared>,
+    identity: &Identity,
+    log: &Logger,
+) -> anyhow::Result<Option<JodisActor>> {
+    let model = &identity.model;
+    let told = Jodis {
+        addr: model.proxy_addr.clone(),
+        admin: model.admin_addr.clone(),
+        start: model.start_time.clone(),
+        state: "online".to_owned(),
+        token: model.token.clone(),
+    };
+    JodisActor::new(shared, &told, log).context("register with a coordinator")
+}
+
 impl Proxy {
     /// Starts the actors; clients are accepted from here on.
     pub(crate) async fn start(
@@ -147,12 +168,14 @@ impl Proxy {
             let asking = membership::ask_for_online(member, Arc::clone(&shared), log.clone());
             actix_rt::spawn(asking);
         }
+        let jodis = jodis(&shared, &identity, log)?.map(Actor::start);
         let admin = Admin {
             shared: Arc::clone(&shared),
             stats,
             topology,
             sentinels,
             mover: mover.clone(),
+            coordinator: member.clone().map(Addr::recipient).or(jodis.clone().map(Addr::recipient)),
             meter: MeterActor::new(Arc::clone(&shared)).start(),
             identity: Arc::new(identity),
             set_log_level: Arc::new(move |to| level.set(to)),
@@ -174,6 +197,7 @@ impl Proxy {
             arbiters,
             mover,
             member,
+            jodis,
             failure,
             _state,
             log,
@@ -195,6 +219,10 @@ impl Proxy {
     /// Accepts no more clients and lets those that are there have their replies, within a
     /// deadline. The admin server answers until then; whoever ordered the stop has its answer.
     pub(crate) async fn stop(self, deadline: Duration) {
+        // Before anything closes: clients that look for a proxy should not be sent here any more.
+        if let Some(jodis) = &self.jodis {
+            let _ = jodis.send(LeaveJodis).await;
+        }
         // The admin server refuses orders from now on, those of the mover as well.
         if let Some(mover) = &self.mover {
             let _ = mover.send(HaltMoves).await;

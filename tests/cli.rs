@@ -194,9 +194,9 @@ fn a_wrong_command_line_exits_with_2() {
         &["proxy", "a:1", "--product_name="],
         "error: a value is required for '--product_name <NAME>' but none was supplied",
     );
-    // What a later version may do is not silently accepted by this one.
     for flag in ["--zookeeper", "--etcd"] {
-        let expected = format!("error: unexpected argument '{flag}' found");
+        let expected =
+            format!("error: the argument '[SERVER]...' cannot be used with '{flag} <ADDRS>'");
         check_usage(&["proxy", "a:1", flag, "x"], &expected);
     }
 }
@@ -210,6 +210,8 @@ fn no_password_of_the_command_line_is_repeated() {
         ["proxy", "rediss://app:hunter2@a", "b:1"],
         ["proxy", "--session_auth=hunter2", "--workers=x"],
         ["proxy", "--product_auth=hunter2", "nowhere"],
+        ["proxy", "--zookeeper-auth=u:hunter2", "--zookeeper="],
+        ["proxy", "--etcd-auth=u:hunter2", "a:1"],
         ["admin", "--product-auth=hunter2", "dance"],
     ] {
         let output = run(&arguments);
@@ -254,7 +256,7 @@ fn the_log_is_appended_to_its_file_as_json() {
             .args(["--ulimit", "4000000000000"])
             .arg("--log")
             .arg(&path)
-            .env("KEYWAY_JODIS_ADDR", "10.0.0.1:2181")
+            .env("KEYWAY_JODIS_ADR", "10.0.0.1:2181")
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(1));
@@ -269,8 +271,8 @@ fn the_log_is_appended_to_its_file_as_json() {
         assert!(line.contains("\"level\":\"WARN\""), "{line}");
         assert!(line.contains("\"ts\":\"20") && line.contains("\"msg\":\""), "{line}");
     }
-    assert!(lines[0].contains("\"place\":\"environment variable KEYWAY_JODIS_ADDR\""));
-    assert!(lines[0].contains("this version of Keyway does not act on `jodis_addr`"));
+    assert!(lines[0].contains("\"place\":\"environment variable KEYWAY_JODIS_ADR\""));
+    assert!(lines[0].contains("`jodis_addr`"));
     assert!(lines[1].contains("--max-ncpu is ignored"));
 }
 

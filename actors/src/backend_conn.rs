@@ -23,7 +23,7 @@
 //!
 //! The order of requests and what a loss means for each is in [`in_flight`] (B-1, B-2).
 
-mod backoff;
+pub(crate) mod backoff;
 pub(crate) mod connect;
 mod failing;
 pub(crate) mod fence;

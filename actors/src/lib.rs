@@ -25,6 +25,7 @@ mod chance;
 pub mod client_error;
 pub mod coordination;
 mod io;
+pub mod jodis;
 pub mod latency;
 pub mod listener;
 pub mod membership;

@@ -101,7 +101,7 @@ impl ActorFuture<ListenerActor> for Accept {
 
 impl ListenerActor {
     fn take(&self, io: TcpStream, peer: std::net::SocketAddr) {
-        if !self.shared.lifecycle.is_online() {
+        if !self.shared.lifecycle.has_started() {
             debug!(self.log, "client refused: not online"; "peer" => %peer);
             refuse(&io, text::NOT_ONLINE);
             return;

@@ -115,7 +115,7 @@ pub struct Shared {
     /// 40 random hex digits that name this run of the proxy, as redis' `run_id`.
     pub run_id: String,
     /// Whether the proxy takes clients, and whether it is to stop.
-    pub lifecycle: Lifecycle,
+    pub lifecycle: Arc<Lifecycle>,
     /// What chance begins with, wherever the proxy leaves something to it. By chance itself, except
     /// in a simulation.
     pub jitter_seed: u64,
@@ -129,6 +129,7 @@ pub struct Shared {
 pub struct Lifecycle {
     is_online: AtomicBool,
     is_closed: AtomicBool,
+    came_online: Notify,
     stop_ordered: Notify,
 }
 
@@ -137,7 +138,14 @@ impl Lifecycle {
     /// that the proxy is not online.
     #[must_use]
     pub fn is_online(&self) -> bool {
-        self.is_online.load(Ordering::Relaxed) && !self.is_closed()
+        self.has_started() && !self.is_closed()
+    }
+
+    /// True from the order to start on, also while the proxy stops: as long as others may still
+    /// send clients here, they are served.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.is_online.load(Ordering::Relaxed)
     }
 
     /// True from the order to stop on.
@@ -149,6 +157,16 @@ impl Lifecycle {
     /// Takes clients from now on. Doing it again changes nothing.
     pub fn go_online(&self) {
         self.is_online.store(true, Ordering::Relaxed);
+        self.came_online.notify_waiters();
+    }
+
+    /// Waits for the order to start; at once when it was given.
+    pub async fn started(&self) {
+        // ORDER: the wait begins before the look, so that an order in between is not missed.
+        let ordered = self.came_online.notified();
+        if !self.has_started() {
+            ordered.await;
+        }
     }
 
     /// Orders the proxy to stop.
@@ -181,7 +199,7 @@ impl Shared {
             listen,
             started: Instant::now(),
             run_id: random_hex(),
-            lifecycle: Lifecycle::default(),
+            lifecycle: Arc::default(),
             jitter_seed: RandomState::new().hash_one(0),
             next_client_id: AtomicU64::new(1),
             next_slow_id: AtomicU64::new(0),

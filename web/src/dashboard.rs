@@ -111,20 +111,6 @@ pub async fn ask_for_online(dashboard: &str, body: Vec<u8>) -> Result<(), Dashbo
     Err(failed(format!("it refuses with status {}: {text}", answer.status)))
 }
 
-/// The address of the dashboard whose model a coordinator has stored.
-///
-/// # Errors
-/// When the text is no such model.
-pub fn stored_dashboard(text: &[u8]) -> Result<String, String> {
-    #[derive(Deserialize)]
-    struct StoredModel {
-        admin_addr: String,
-    }
-    let model: StoredModel = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    config::check_connectable(&model.admin_addr).map_err(|error| error.to_string())?;
-    Ok(model.admin_addr)
-}
-
 fn product_of(answer: &HttpAnswer) -> Result<String, String> {
     succeeded(answer)?;
     let model: Result<DashboardModel, _> = serde_json::from_slice(&answer.body);

@@ -58,10 +58,11 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Addr;
+use actix::{Addr, Recipient};
 use actix_web::dev::Server;
 use actix_web::middleware::{Compress, NormalizePath};
 use actix_web::{App, HttpServer, guard, web};
+use actors::coordination::QueryCoordinator;
 use actors::sentinel::SentinelActor;
 use actors::stats::StatsActor;
 use actors::topology::TopologyActor;
@@ -73,7 +74,7 @@ use slog::Logger;
 pub use actix_web::dev::ServerHandle;
 pub use addresses::AddressError;
 pub use auth::proxy_xauth as xauth;
-pub use dashboard::{DashboardError, ask_for_online, bring_online, stored_dashboard};
+pub use dashboard::{DashboardError, ask_for_online, bring_online};
 pub use fleet::AdminFleet;
 pub use meter::MeterActor;
 pub use metrics::describe as describe_metrics;
@@ -113,6 +114,8 @@ pub struct Admin {
     pub sentinels: Addr<SentinelActor>,
     /// Moves slots; none without a `state_dir`.
     pub mover: Option<Addr<MoverActor>>,
+    /// Has the session with the coordinator, if there is one.
+    pub coordinator: Option<Recipient<QueryCoordinator>>,
     /// Counts since the last reset.
     pub meter: Addr<MeterActor>,
     /// Who this proxy is, and what its callers must show.

@@ -22,6 +22,9 @@ pub struct Model {
     pub proto_type: String,
     /// Where clients connect to.
     pub proxy_addr: String,
+    /// Where clients find it in a coordinator; empty when it does not register.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub jodis_path: String,
     /// The name of the cluster.
     pub product_name: String,
     /// The process id.
@@ -72,12 +75,15 @@ impl Identity {
         let admin_addr = addresses::advertised("host_admin", host, admin, &hostname).await?;
         let host = &config.host_proxy;
         let proxy_addr = addresses::advertised("host_proxy", host, data, &hostname).await?;
+        // Settings that make no path are refused where the registration begins.
+        let jodis_path = actors::jodis::node_path(config, &token).ok().flatten();
         let model = Model {
             token,
             start_time: now_text(),
             admin_addr,
             proto_type: config.proto_type.to_string(),
             proxy_addr,
+            jodis_path: jodis_path.map(|path| path.to_string()).unwrap_or_default(),
             product_name: config.product_name.clone(),
             pid: std::process::id(),
             pwd: std::env::current_dir().unwrap_or_default().display().to_string(),
@@ -146,5 +152,9 @@ mod tests {
         let expected = "admin_addr datacenter hostname pid product_name proto_type proxy_addr pwd \
                         start_time sys token";
         assert_eq!(keys.join(" "), expected);
+        let config = Config { jodis_addr: "h:2181".to_owned(), ..Config::default() };
+        let model = identity(&config).model;
+        let path = format!("/jodis/codis-demo/proxy-{}", model.token);
+        assert_eq!(serde_json::to_value(model).unwrap()["jodis_path"], path);
     }
 }

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt to reach a backend.
+//! How long to wait before the next attempt to reach a backend (or a coordinator).
 //!
 //! The first attempt after a loss comes at once. Then the delay doubles from the shortest to the
 //! longest; each is shortened by a random part of up to a half, so that the workers of many proxies
@@ -9,24 +9,24 @@
 use std::time::Duration;
 
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     delay_min: Duration,
     delay_max: Duration,
     failures: u32,
 }
 
 impl Backoff {
-    pub(super) fn new(delay_min: Duration, delay_max: Duration) -> Self {
+    pub(crate) fn new(delay_min: Duration, delay_max: Duration) -> Self {
         Self { delay_min, delay_max, failures: 0 }
     }
 
     /// The connection has proved itself: the next loss is a first one again.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
     /// The delay before the next attempt; `None` for at once.
-    pub(super) fn next(&mut self, random: u64) -> Option<Duration> {
+    pub(crate) fn next(&mut self, random: u64) -> Option<Duration> {
         let failures = self.failures;
         self.failures = self.failures.saturating_add(1);
         let doublings = failures.checked_sub(1)?;

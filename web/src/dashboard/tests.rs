@@ -22,16 +22,3 @@ fn the_cause_of_a_refusal_is_told() {
     let body = r#"{"Cause":"check xauth failed","Stack":null}"#;
     assert_eq!(succeeded(&answer(800, body)), Err("it refuses: check xauth failed".to_owned()));
 }
-
-#[test]
-fn the_address_of_a_dashboard_is_in_its_stored_model() {
-    let stored = br#"{
-    "token": "59382daed86ab2c1571b6d928cc629cb",
-    "admin_addr": "127.0.0.1:28080",
-    "product_name": "lab"
-}"#;
-    assert_eq!(stored_dashboard(stored).as_deref(), Ok("127.0.0.1:28080"));
-    for text in ["", "{}", "[]", r#"{"admin_addr":""}"#, r#"{"admin_addr":"h/../x"}"#] {
-        assert!(stored_dashboard(text.as_bytes()).is_err(), "{text}");
-    }
-}

@@ -82,6 +82,7 @@ pub(super) mod samples {
             admin_addr: text("127.0.0.1:21081"),
             proto_type: text("tcp4"),
             proxy_addr: text("127.0.0.1:29000"),
+            jodis_path: String::new(),
             product_name: text("lab"),
             pid: 1,
             pwd: String::new(),
