@@ -21,25 +21,21 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_rt::Arbiter;
-use actors::jodis::{JodisActor, LeaveJodis};
 use actors::listener::{ListenerActor, StopListening};
-use actors::membership::{LeaveProduct, MembershipActor};
 use actors::sentinel::SentinelActor;
 use actors::stats::{AddWorker, StatsActor};
 use actors::supervisor::{Drain, QueryRouter, SupervisorActor};
 use actors::topology::{AddRouter, TopologyActor};
 use actors::worker::{Credentials, Shared};
 use anyhow::Context as _;
-use coordinator::codis3::Jodis;
 use mover::{HaltMoves, Login, MoverActor, Surroundings};
 use routing::{BackendAddr, SlotTable};
 use slog::{Logger, info, warn};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use web::{Admin, AdminFleet, Identity, MeterActor, Reports, ServerHandle};
 
+use crate::coordination::Coordination;
 use crate::logging::LevelHandle;
-use crate::membership;
 use crate::state::State;
 
 /// How long the admin server may take to finish the answers it has begun.
@@ -64,10 +60,7 @@ pub(crate) struct Proxy {
     /// The workers' threads, which end with this.
     arbiters: Vec<Arbiter>,
     mover: Option<Addr<MoverActor>>,
-    member: Option<Addr<MembershipActor>>,
-    /// Why the proxy cannot go on.
-    failure: watch::Receiver<Option<String>>,
-    jodis: Option<Addr<JodisActor>>,
+    coordination: Coordination,
     /// Nobody else uses the folder while this lives.
     _state: Option<State>,
     log: Logger,
@@ -123,23 +116,6 @@ async fn workers(
     Ok((arbiters, supervisors))
 }
 
-/// What keeps the proxy known to Jodis clients, if the settings ask for it.
-fn jodis(
-    shared: &Arc<Shared>,
-    identity: &Identity,
-    log: &Logger,
-) -> anyhow::Result<Option<JodisActor>> {
-    let model = &identity.model;
-    let told = Jodis {
-        addr: model.proxy_addr.clone(),
-        admin: model.admin_addr.clone(),
-        start: model.start_time.clone(),
-        state: "online".to_owned(),
-        token: model.token.clone(),
-    };
-    JodisActor::new(shared, &told, log).context("register with a coordinator")
-}
-
 impl Proxy {
     /// Starts the actors; clients are accepted from here on.
     pub(crate) async fn start(
@@ -160,22 +136,15 @@ impl Proxy {
         let AdminParts { listener, identity, level } = admin;
         let mover = state.as_ref().map(|state| mover(state, &shared, &listener, &identity, log));
         let mover = mover.transpose()?.map(Actor::start);
-        let (fail, failure) = watch::channel(None);
         let admin_addr = listener.local_addr()?;
-        let member = membership::member(&shared, &topology, admin_addr, &identity, fail, log)?;
-        let member = member.map(Actor::start);
-        if let Some(member) = member.clone() {
-            let asking = membership::ask_for_online(member, Arc::clone(&shared), log.clone());
-            actix_rt::spawn(asking);
-        }
-        let jodis = jodis(&shared, &identity, log)?.map(Actor::start);
+        let coordination = Coordination::start(&shared, &topology, admin_addr, &identity, log)?;
         let admin = Admin {
             shared: Arc::clone(&shared),
             stats,
             topology,
             sentinels,
             mover: mover.clone(),
-            coordinator: member.clone().map(Addr::recipient).or(jodis.clone().map(Addr::recipient)),
+            coordinator: coordination.reporter(),
             meter: MeterActor::new(Arc::clone(&shared)).start(),
             identity: Arc::new(identity),
             set_log_level: Arc::new(move |to| level.set(to)),
@@ -196,9 +165,7 @@ impl Proxy {
             reports,
             arbiters,
             mover,
-            member,
-            jodis,
-            failure,
+            coordination,
             _state,
             log,
         })
@@ -206,23 +173,14 @@ impl Proxy {
 
     /// Waits for a reason for which the proxy cannot go on; for ever when there is none.
     pub(crate) fn failed(&self) -> impl Future<Output = String> + use<> {
-        let mut failure = self.failure.clone();
-        async move {
-            let failed = failure.wait_for(Option::is_some).await.ok().and_then(|text| text.clone());
-            match failed {
-                Some(text) => text,
-                None => std::future::pending().await,
-            }
-        }
+        self.coordination.failed()
     }
 
     /// Accepts no more clients and lets those that are there have their replies, within a
     /// deadline. The admin server answers until then; whoever ordered the stop has its answer.
     pub(crate) async fn stop(self, deadline: Duration) {
         // Before anything closes: clients that look for a proxy should not be sent here any more.
-        if let Some(jodis) = &self.jodis {
-            let _ = jodis.send(LeaveJodis).await;
-        }
+        self.coordination.withdraw().await;
         // The admin server refuses orders from now on, those of the mover as well.
         if let Some(mover) = &self.mover {
             let _ = mover.send(HaltMoves).await;
@@ -242,10 +200,7 @@ impl Proxy {
             warn!(self.log, "clients were cut off: they did not finish within shutdown_timeout";
                 "shutdown_timeout" => config::duration_text(deadline));
         }
-        // Dashboards count on this proxy until it serves nobody any more.
-        if let Some(member) = &self.member {
-            let _ = member.send(LeaveProduct).await;
-        }
+        self.coordination.leave().await;
         drop(self.reports);
         let answered = self.admin.stop(true);
         let _ = tokio::time::timeout(ADMIN_STOP_TIMEOUT, answered).await;

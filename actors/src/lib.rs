@@ -3,6 +3,7 @@
 //! ```text
 //! main arbiter:  ListenerActor ── NewClient ──► SupervisorActor (one per worker)
 //!                SentinelActor ── SwitchPrimaries ──► TopologyActor ── fills ──► the routers
+//!                JodisActor ── the proxy's node ──► a coordinator
 //!                StatsActor ◄── QueryClients, QueryOverview ── sessions, the admin server
 //! each worker:   SessionActor ── RouteBatch ──► RouterActor ── ForwardBatch ──► BackendConnActor
 //!                     ▲                                                               │

@@ -177,3 +177,6 @@ impl Handler<LeaveProduct> for MembershipActor {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

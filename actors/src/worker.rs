@@ -6,10 +6,12 @@
 //!
 //! [`Settings`] are the parts of the configuration that the actors need, in their own types.
 
+mod lifecycle;
+
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,7 +22,6 @@ use routing::BackendAddr;
 use slog::Logger;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::chance::Chance;
@@ -28,6 +29,8 @@ use crate::io::ReadArena;
 use crate::latency::{Histogram, RequestClass};
 use crate::session::window::{Left, WindowLimits};
 use crate::slow_log::{self, BackendNames, SlowCounts, SlowLog, wrapped};
+
+pub use self::lifecycle::Lifecycle;
 
 /// A worker's spare output buffers.
 pub(crate) type OutPool = Vec<Vec<u8>>;
@@ -124,63 +127,6 @@ pub struct Shared {
     next_slow_id: AtomicU64,
 }
 
-/// How far the proxy has come: waiting for its slots, online, or stopping.
-#[derive(Debug, Default)]
-pub struct Lifecycle {
-    is_online: AtomicBool,
-    is_closed: AtomicBool,
-    came_online: Notify,
-    stop_ordered: Notify,
-}
-
-impl Lifecycle {
-    /// True from the order to start until the order to stop. Clients that connect before are told
-    /// that the proxy is not online.
-    #[must_use]
-    pub fn is_online(&self) -> bool {
-        self.has_started() && !self.is_closed()
-    }
-
-    /// True from the order to start on, also while the proxy stops: as long as others may still
-    /// send clients here, they are served.
-    #[must_use]
-    pub fn has_started(&self) -> bool {
-        self.is_online.load(Ordering::Relaxed)
-    }
-
-    /// True from the order to stop on.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Relaxed)
-    }
-
-    /// Takes clients from now on. Doing it again changes nothing.
-    pub fn go_online(&self) {
-        self.is_online.store(true, Ordering::Relaxed);
-        self.came_online.notify_waiters();
-    }
-
-    /// Waits for the order to start; at once when it was given.
-    pub async fn started(&self) {
-        // ORDER: the wait begins before the look, so that an order in between is not missed.
-        let ordered = self.came_online.notified();
-        if !self.has_started() {
-            ordered.await;
-        }
-    }
-
-    /// Orders the proxy to stop.
-    pub fn stop(&self) {
-        self.is_closed.store(true, Ordering::Relaxed);
-        self.stop_ordered.notify_one();
-    }
-
-    /// Waits for the order to stop.
-    pub async fn stopped(&self) {
-        self.stop_ordered.notified().await;
-    }
-}
-
 impl Shared {
     /// What the proxy shares, for a number of workers.
     #[must_use]
@@ -194,8 +140,8 @@ impl Shared {
         Self {
             counters: counters.collect(),
             buffered: BufferGauge::new(settings.config.proxy_max_offheap_size),
+            commands: Arc::new(commands.in_dialect(crate::session::dialect_of(&settings.config))),
             settings: Arc::new(settings),
-            commands: Arc::new(commands),
             listen,
             started: Instant::now(),
             run_id: random_hex(),

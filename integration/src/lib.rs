@@ -16,6 +16,7 @@
 //! * [`slot_mover`]: moves slots forth and back under two proxies, as a dashboard does.
 //! * [`zookeeper`]: a real ZooKeeper, three of them, and a session of the test's own.
 //! * [`old_dashboard`]: a dashboard of Codis 1.9, Codis 2.0 or RebornDB.
+//! * [`etcd`]: a real etcd.
 //! * [`gate`]: stands between a client and a server, and holds or cuts what passes.
 //! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
 //! * [`log`], [`ports`], [`random`], [`reply`], [`value`]: what those are made of.
@@ -29,6 +30,7 @@
 
 pub mod admin;
 pub mod browser;
+pub mod etcd;
 pub mod fake_server;
 pub mod gate;
 pub mod groups;
@@ -53,6 +55,7 @@ pub mod zookeeper;
 
 pub use admin::AdminClient;
 pub use browser::Browser;
+pub use etcd::Etcd;
 pub use fake_server::FakeServer;
 pub use gate::Gate;
 pub use groups::TwoGroups;

@@ -1,5 +1,6 @@
-//! `--dashboard` and `--filesystem`: the proxy asks a dashboard to bring it online. The dashboard is
-//! played by the test: it calls the proxy's admin API as one of Codis does.
+//! `--dashboard`, `--filesystem`, `--zookeeper` and `--etcd`: the proxy asks a dashboard to bring it
+//! online, which it is told of or finds in a coordinator. The dashboard is played by the test: it
+//! calls the proxy's admin API as one of Codis does. The coordinators are real.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,7 +12,8 @@ use integration::http_receiver::{HttpReceiver, HttpRequest};
 use integration::ports::free_port;
 use integration::proxy::program;
 use integration::wait::DEADLINE;
-use integration::{AdminClient, KeywayProxy, RedisServer};
+use integration::zookeeper::client::{Access, Lifetime};
+use integration::{AdminClient, Etcd, Gate, KeywayProxy, RedisServer, ZooKeeper, ZooKeeperClient};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -53,12 +55,20 @@ fn bring_online(proxy: SocketAddr, slots: &Value) {
     admin.put_body("/api/proxy/sentinels/{x}", br#"{"out_of_sync": false}"#).expect_ok();
 }
 
+/// Where coordinators have the model of the dashboard of `codis-demo`.
+const STORED: &str = "/codis3/codis-demo/topom";
+
+/// What is there.
+fn stored(dashboard: SocketAddr) -> String {
+    let model = json!({"token": "t", "admin_addr": dashboard.to_string(), "pid": 1});
+    format!("{model:#}")
+}
+
 /// Writes the model of a dashboard as the store of a filesystem coordinator has it.
 fn store_dashboard(store: &Path, dashboard: SocketAddr) {
     let folder = store.join("data/codis3/codis-demo");
     std::fs::create_dir_all(&folder).expect("make the store");
-    let model = json!({"token": "t", "admin_addr": dashboard.to_string(), "pid": 1});
-    std::fs::write(folder.join("new"), format!("{model:#}")).expect("write the model");
+    std::fs::write(folder.join("new"), stored(dashboard)).expect("write the model");
     std::fs::rename(folder.join("new"), folder.join("topom")).expect("put it in its place");
 }
 
@@ -105,6 +115,90 @@ fn a_dashboard_is_found_in_the_store_of_a_coordinator_as_soon_as_it_is_there() {
     store_dashboard(store.path(), dashboard.addr());
     proxy.wait_logged(ONLINE);
     assert_eq!(proxy.client().text(&["SET", "key", "value"]), "+OK\r\n");
+}
+
+#[test]
+fn a_dashboard_is_found_in_zookeeper_as_soon_as_it_is_there() {
+    let (server, zookeeper) = (RedisServer::start(), ZooKeeper::start());
+    let dashboard = HttpReceiver::start(0, dashboard_of("codis-demo", all_slots_on(&server)));
+    let proxy = KeywayProxy::options()
+        .config("dashboard_retry_delay = \"300ms\"")
+        .argument(&format!("--zookeeper={}", zookeeper.addr()))
+        .allow_log(NOT_YET)
+        .start();
+    proxy.wait_logged(NOT_YET);
+    assert!(proxy.log().text().contains("has no `/codis3/codis-demo/topom`: is the dashboard"));
+    let client = zookeeper.client();
+    client.create_directory("/codis3/codis-demo");
+    client.create(STORED, &stored(dashboard.addr()), Lifetime::Persistent, Access::File);
+    proxy.wait_logged(ONLINE);
+    assert_eq!(proxy.client().text(&["SET", "key", "value"]), "+OK\r\n");
+}
+
+#[test]
+fn a_dashboard_of_a_user_is_found_in_zookeeper_by_that_user_alone() {
+    let (server, zookeeper) = (RedisServer::start(), ZooKeeper::start());
+    let addrs = zookeeper.addr().to_string();
+    let dashboard = HttpReceiver::start(0, dashboard_of("codis-demo", all_slots_on(&server)));
+    let alice = ZooKeeperClient::connect_as(&addrs, Some("alice:right"));
+    alice.create_directory("/codis3/codis-demo");
+    alice.create(STORED, &stored(dashboard.addr()), Lifetime::Persistent, Access::Private);
+    let refused = KeywayProxy::options()
+        .argument(&format!("--zookeeper={addrs}"))
+        .argument("--zookeeper-auth=alice:wrong")
+        .allow_log("no permission for node `/codis3/codis-demo/topom`")
+        .start();
+    refused.wait_logged(NOT_YET);
+    let proxy = KeywayProxy::options()
+        .argument(&format!("--zookeeper={addrs}"))
+        .argument("--zookeeper-auth=alice:right")
+        .start();
+    proxy.wait_logged(ONLINE);
+    assert!(!proxy.log().text().contains("alice:right"));
+}
+
+#[test]
+fn a_dashboard_is_found_in_etcd() {
+    let (server, mut etcd) = (RedisServer::start(), Etcd::start());
+    let dashboard = HttpReceiver::start(0, dashboard_of("codis-demo", all_slots_on(&server)));
+    etcd.require_password("s3cret");
+    let proxy = KeywayProxy::options()
+        .config("dashboard_retry_delay = \"300ms\"")
+        .argument(&format!("--etcd={}", etcd.addr()))
+        .argument("--etcd-auth=root:s3cret")
+        .allow_log(NOT_YET)
+        .start();
+    proxy.wait_logged(NOT_YET);
+    etcd.put(STORED, &stored(dashboard.addr()));
+    proxy.wait_logged(ONLINE);
+    assert_eq!(proxy.client().text(&["SET", "key", "value"]), "+OK\r\n");
+}
+
+#[test]
+fn a_coordinator_that_is_not_there_ends_the_proxy_after_thirty_tries() {
+    let text = "no dashboard has brought the proxy online in 30 tries";
+    for flag in ["--zookeeper", "--etcd"] {
+        let mut proxy = KeywayProxy::options()
+            .config("dashboard_retry_delay = \"10ms\"")
+            .argument(&format!("{flag}=127.0.0.1:{}", free_port()))
+            .allow_log(NOT_YET)
+            .allow_log(text)
+            .start();
+        assert_eq!(proxy.wait_exit(DEADLINE).code(), Some(1));
+        let log = proxy.log().text();
+        assert_eq!(log.matches(NOT_YET).count(), 30, "{log}");
+        assert!(log.contains("cannot connect to the coordinator at `127.0.0.1:"), "{log}");
+    }
+}
+
+#[test]
+fn a_coordinator_that_says_nothing_does_not_hold_up_the_end() {
+    let zookeeper = ZooKeeper::start();
+    let mut gate = Gate::before(zookeeper.addr());
+    gate.freeze();
+    let mut proxy =
+        KeywayProxy::options().argument(&format!("--zookeeper={}", gate.addr())).start();
+    proxy.terminate();
 }
 
 #[test]
@@ -210,6 +304,10 @@ fn a_wrong_command_line_is_status_2() {
         &["--dashboard=h:1", "--filesystem=/s"],
         &["--dashboard=h:1", "h:6379"],
         &["--filesystem=/s", "--fillslots=f"],
+        &["--zookeeper="],
+        &["--zookeeper=h:1", "--etcd=h:1"],
+        &["--etcd=h:1", "--dashboard=h:1"],
+        &["--etcd-auth=u:p", "h:6379"],
     ] {
         let output = Command::new(program()).arg("proxy").args(arguments).output();
         let output = output.expect("run the proxy");

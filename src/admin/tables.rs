@@ -12,10 +12,11 @@ use super::text::{Cell, Mark, lay_out};
 const NOTHING: &str = "-";
 
 /// The lines of a model: what they are called and where they are.
-const MODEL: [(&str, &str); 9] = [
+const MODEL: [(&str, &str); 10] = [
     ("product", "/product_name"),
     ("clients", "/proxy_addr"),
     ("admin", "/admin_addr"),
+    ("jodis", "/jodis_path"),
     ("datacenter", "/datacenter"),
     ("token", "/token"),
     ("host", "/hostname"),

@@ -98,13 +98,15 @@ pub(super) struct Registration {
     standing: RefCell<Standing>,
     /// We have created a node, or deleted one that was left over.
     has_claimed: Cell<bool>,
-    /// The coordinator does not know a transaction that creates (ZooKeeper before 3.5).
+    /// The coordinator does not delete and create in one transaction: etcd never does for one
+    /// key, ZooKeeper since 3.5.
     is_stepwise: Cell<bool>,
     leaving: Notify,
 }
 
 impl Registration {
     pub(super) fn new(path: NodePath, told: &Jodis, around: Around) -> Self {
+        let is_stepwise = around.kind == Kind::Etcd;
         let standing = Standing::new(around.kind, around.addrs.clone(), path.clone(), &told.addr);
         Self {
             path,
@@ -112,7 +114,7 @@ impl Registration {
             around,
             standing: RefCell::new(standing),
             has_claimed: Cell::new(false),
-            is_stepwise: Cell::new(false),
+            is_stepwise: Cell::new(is_stepwise),
             leaving: Notify::new(),
         }
     }
@@ -250,7 +252,7 @@ impl Registration {
         }
         let replaced = session.multi(&[deletion, self.creation()]).await;
         // An old server hangs up on a request that it does not know.
-        self.is_stepwise.set(replaced.as_ref().is_err_and(CoordinatorError::is_passing));
+        self.is_stepwise.set(matches!(&replaced, Err(error) if error.is_passing()));
         replaced.map(|_| ())
     }
 
@@ -266,14 +268,16 @@ impl Registration {
         };
         let Some(session) = session else { return };
         let log = &self.around.log;
-        match timeout(LEAVE_TIMEOUT, session.close()).await {
-            Ok(Ok(())) => info!(log, "no longer registered with the coordinator";
-                "node" => %self.path),
-            Ok(Err(error)) => warn!(log, "the coordinator forgets the proxy when its session's \
-                time is over only"; "node" => %self.path, "error" => %error),
-            Err(_) => warn!(log, "the coordinator forgets the proxy when its session's time is \
-                over only"; "node" => %self.path, "error" => "no answer in time"),
-        }
+        let error = match timeout(LEAVE_TIMEOUT, session.close()).await {
+            Ok(Ok(())) => {
+                info!(log, "no longer registered with the coordinator"; "node" => %self.path);
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {LEAVE_TIMEOUT:?}"),
+        };
+        warn!(log, "the coordinator forgets the proxy only when the time of its session is over";
+            "node" => %self.path, "error" => error);
     }
 
     fn note(&self, error: &CoordinatorError) {
@@ -311,14 +315,18 @@ impl Registration {
         let log = &self.around.log;
         let addr = node.and_then(|node| self.addr_in(node));
         match finding {
-            Finding::Stale(_) => info!(log, "replacing a node that was left over";
-                "node" => %self.path, "addr" => addr),
-            Finding::Overwritten(_) => {
-                warn!(log, "somebody has overwritten the node of the proxy, \
-                it is written again"; "node" => %self.path, "addr" => addr)
+            Finding::Stale(_) => {
+                info!(log, "replacing a node that was left over"; "node" => %self.path,
+                    "addr" => addr);
             }
-            _ if self.has_claimed.get() => info!(log, "the node of the proxy is gone, it is \
-                created again"; "node" => %self.path),
+            Finding::Overwritten(_) => {
+                warn!(log, "somebody has overwritten the node of the proxy, it is written again";
+                    "node" => %self.path, "addr" => addr);
+            }
+            _ if self.has_claimed.get() => {
+                info!(log, "the node of the proxy is gone, it is created again";
+                    "node" => %self.path);
+            }
             _ => {}
         }
     }

@@ -47,6 +47,10 @@ fn told(addr: &str) -> Jodis {
 
 impl Stage {
     fn new(store: &MemoryStore, addr: &str) -> Self {
+        Self::of(Kind::ZooKeeper, store, addr)
+    }
+
+    fn of(kind: Kind, store: &MemoryStore, addr: &str) -> Self {
         let (connects, is_down) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
         let session: Rc<RefCell<Option<Arc<Memory>>>> = Rc::default();
         let (counted, down, last) = (connects.clone(), is_down.clone(), session.clone());
@@ -65,7 +69,7 @@ impl Stage {
         };
         let lifecycle = Arc::new(Lifecycle::default());
         let around = Around {
-            kind: Kind::ZooKeeper,
+            kind,
             addrs: "h:2181".to_owned(),
             connect: Box::new(connect),
             lifecycle: lifecycle.clone(),
@@ -182,6 +186,21 @@ async fn what_a_predecessor_left_is_replaced_at_once() {
         assert_eq!(stage.alarms(), [""; 0]);
     })
     .await;
+}
+
+/// As above where deleting and creating are two steps.
+#[tokio::test(start_paused = true)]
+async fn what_a_predecessor_left_is_replaced_in_two_steps_as_well() {
+    let store = MemoryStore::new();
+    let scene = async {
+        let stage = Stage::of(Kind::Etcd, &store, "10.0.0.1:19000");
+        let predecessor = store.connect(Timeouts { session: LONG, ..TIMEOUTS });
+        stage.put(&predecessor, "{}", Lifetime::Session).await;
+        stage.run_online();
+        stage.registered(SOON).await;
+        stage.stays().await;
+    };
+    LocalSet::new().run_until(scene).await;
 }
 
 #[tokio::test(start_paused = true)]

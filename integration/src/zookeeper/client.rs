@@ -29,13 +29,15 @@ const CALLS_AT_ONCE: usize = 1000;
 /// How long the end of a session may take.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Who may do what with a node, everyone being equal.
+/// Who may do what with a node; everyone, unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Everything: permissions 31.
     Directory,
     /// Read, write and administer, but have no nodes below: permissions 19.
     File,
+    /// The same, for those with the credentials of the session that creates it.
+    Private,
 }
 
 /// How long a node stays, and what its name is.
@@ -117,11 +119,24 @@ impl ZooKeeperClient {
     /// When none answers.
     #[must_use]
     pub fn connect(addrs: &str) -> Self {
+        Self::connect_as(addrs, None)
+    }
+
+    /// The same as somebody, `user:password`, who may read what belongs to them.
+    ///
+    /// # Panics
+    /// When none answers.
+    #[must_use]
+    pub fn connect_as(addrs: &str, credentials: Option<&str>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap_or_else(|error| panic!("make a runtime: {error}"));
         let client = wait_until(&format!("a session with {addrs}"), PATIENCE, || {
             let connector =
                 zk::Client::connector().with_session_timeout(SESSION).with_fail_eagerly();
+            let connector = match credentials {
+                Some(credentials) => connector.with_auth("digest", credentials.as_bytes()),
+                None => connector,
+            };
             runtime.block_on(connector.connect(addrs))
         });
         let state = client.state_watcher();
@@ -231,7 +246,7 @@ impl ZooKeeperClient {
         lifetime: Lifetime,
         access: Access,
     ) -> Result<String, zk::Error> {
-        let acls = [zk::Acl::new(rights_of(access), zk::AuthId::anyone())];
+        let acls = [acl_of(access)];
         let mode = match lifetime {
             Lifetime::Persistent => zk::CreateMode::Persistent,
             Lifetime::Sequential => zk::CreateMode::PersistentSequential,
@@ -328,7 +343,7 @@ impl ZooKeeperClient {
     /// # Panics
     /// When one of them cannot be created.
     pub fn create_many(&self, nodes: impl Iterator<Item = (String, String)>) {
-        let acls = [zk::Acl::new(rights_of(Access::File), zk::AuthId::anyone())];
+        let acls = [acl_of(Access::File)];
         let options = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acls));
         let nodes: Vec<(String, String)> = nodes.collect();
         for nodes in nodes.chunks(CALLS_AT_ONCE) {
@@ -471,9 +486,11 @@ impl ZooKeeperClient {
     }
 }
 
-fn rights_of(access: Access) -> zk::Permission {
+fn acl_of(access: Access) -> zk::Acl {
+    let file = zk::Permission::READ | zk::Permission::WRITE | zk::Permission::ADMIN;
     match access {
-        Access::Directory => zk::Permission::ALL,
-        Access::File => zk::Permission::READ | zk::Permission::WRITE | zk::Permission::ADMIN,
+        Access::Directory => zk::Acl::new(zk::Permission::ALL, zk::AuthId::anyone()),
+        Access::File => zk::Acl::new(file, zk::AuthId::anyone()),
+        Access::Private => zk::Acl::new(file, zk::AuthId::authed()),
     }
 }
