@@ -99,7 +99,8 @@ pub fn alarms(proxy: &KeywayProxy) -> Vec<String> {
     let reply = AdminClient::connect(proxy.admin_addr(), "").get("/keyway/coordinator");
     assert_eq!(reply.status, 200, "{}", reply.text());
     let report = reply.json();
-    let alarms = report.get("alarms").and_then(serde_json::Value::as_array).cloned();
+    let alarms = report.pointer("/coordinator/alarms").and_then(serde_json::Value::as_array);
+    let alarms = alarms.cloned();
     let alarms = alarms.unwrap_or_else(|| panic!("no alarms in {report}"));
     let text = |alarm: serde_json::Value| Some(alarm.get("text")?.as_str()?.to_owned());
     alarms.into_iter().filter_map(text).collect()
