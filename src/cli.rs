@@ -23,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   keyway proxy 127.0.0.1:6379 127.0.0.1:6380    one endpoint over two servers, no file needed
   keyway proxy --config proxy.toml --fillslots slots.json    as `codis-proxy` was started
+  keyway proxy --config config.ini --topology codis1 --cpu 4 --addr :9000    as that of Codis 1.9
   keyway admin --proxy 127.0.0.1:11080 stats    what a running proxy does";
 
 /// Keyway: many Redis or Valkey servers behind one address
@@ -109,10 +110,8 @@ pub(crate) struct ProxyArgs {
     #[arg(
         value_name = "SERVER",
         help = "Servers to spread the 1024 slots over evenly, in this order: host:port or\n\
-                redis://[user:password@]host[:port][/database]",
-        required_unless_present_any = [
-            "config", "fillslots", "dashboard", "filesystem", "zookeeper", "etcd", "default_config"
-        ],
+                redis://[user:password@]host[:port][/database]. Needed where nothing else says\n\
+                which server has each slot"
     )]
     pub(crate) servers: Vec<String>,
     /// File that says which server has each slot: a JSON array in the slot form of Codis
@@ -137,9 +136,100 @@ pub(crate) struct ProxyArgs {
     pub(crate) default_config: bool,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
+    #[command(flatten)]
+    pub(crate) earlier: EarlierArgs,
     /// Ignored with a notice: the number of workers does not change while the proxy runs
     #[arg(long, value_name = "N", help_heading = "Codis")]
     pub(crate) max_ncpu: Option<usize>,
+    /// Ignored with a notice: the proxy does not rotate its log
+    #[arg(long, value_name = "SIZE", help_heading = "Codis")]
+    pub(crate) log_filesize: Option<String>,
+    /// Ignored with a notice: the proxy writes no dumps of itself
+    #[arg(long, value_name = "DIR", help_heading = "Codis")]
+    pub(crate) dump_path: Option<PathBuf>,
+}
+
+impl ProxyArgs {
+    /// The flags that are taken for the sake of command lines of Codis, with what they would be
+    /// about.
+    pub(crate) fn ignored(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (
+                self.max_ncpu.is_some(),
+                "--max-ncpu is ignored: the number of workers does not change, set --workers",
+            ),
+            (
+                self.log_filesize.is_some(),
+                "--log-filesize is ignored: the proxy does not rotate its log, use logrotate with \
+                 copytruncate",
+            ),
+            (
+                self.dump_path.is_some(),
+                "--dump-path is ignored: the proxy writes no dumps of itself",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(is_given, notice)| is_given.then_some(notice))
+    }
+
+    /// The first argument that says which server has each slot, as its user wrote it.
+    pub(crate) fn slots_argument(&self) -> Option<&'static str> {
+        [
+            (!self.servers.is_empty(), "SERVER"),
+            (self.fillslots.is_some(), "--fillslots"),
+            (self.dashboard.is_some(), "--dashboard"),
+            (self.filesystem.is_some(), "--filesystem"),
+            (self.stored_dashboard.zookeeper.is_some(), "--zookeeper"),
+            (self.stored_dashboard.etcd.is_some(), "--etcd"),
+        ]
+        .into_iter()
+        .find_map(|(is_given, argument)| is_given.then_some(argument))
+    }
+}
+
+/// The flags of proxies before Codis 3 that set a setting.
+#[derive(Args)]
+#[command(next_help_heading = "Codis")]
+pub(crate) struct EarlierArgs {
+    /// As --listen; `:9000` is port 9000 of every interface
+    #[arg(
+        long, value_name = "ADDR", conflicts_with = "listen",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) addr: Option<String>,
+    /// As --admin; `:9001` is port 9001 of every interface
+    #[arg(
+        long, value_name = "ADDR", conflicts_with = "admin",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) http_addr: Option<String>,
+    /// Time to connect to a server, to write to it, and for its reply
+    #[arg(long, value_name = "SECONDS", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) net_timeout: Option<String>,
+    /// Family of the address for clients: tcp, tcp4 or tcp6 [default: tcp4]
+    #[arg(long, value_name = "FAMILY", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) proto: Option<String>,
+    /// As --session_auth
+    #[arg(
+        long, value_name = "PASSWORD", conflicts_with = "session_auth",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) proxy_auth: Option<String>,
+}
+
+impl EarlierArgs {
+    /// What was given: flag, key in the files of those proxies, value.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
+        [
+            ("--addr", "addr", &self.addr),
+            ("--http-addr", "http_addr", &self.http_addr),
+            ("--net-timeout", "net_timeout", &self.net_timeout),
+            ("--proto", "proto", &self.proto),
+            ("--proxy-auth", "proxy_auth", &self.proxy_auth),
+        ]
+        .into_iter()
+        .filter_map(|(flag, key, value)| Some((flag, key, value.as_deref()?)))
+    }
 }
 
 /// The coordinators that know a dashboard's address.
@@ -184,10 +274,13 @@ pub(crate) struct SettingArgs {
     #[arg(long, value_name = "ADDR", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) admin: Option<String>,
     /// Threads that serve clients; 0: one per core [default: 0]
-    #[arg(long, value_name = "N", visible_alias = "ncpu", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "N", visible_aliases = ["ncpu", "cpu"], value_parser = NonEmptyStringValueParser::new())]
     pub(crate) workers: Option<String>,
     /// File to append the log to [default: standard error]
-    #[arg(short, long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(
+        short, long, value_name = "FILE", visible_short_alias = 'L',
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     pub(crate) log: Option<String>,
     /// error, warn, info, debug or none [default: info]
     #[arg(long, value_name = "LEVEL", value_parser = NonEmptyStringValueParser::new())]
@@ -225,6 +318,18 @@ pub(crate) struct SettingArgs {
         value_parser = NonEmptyStringValueParser::new()
     )]
     pub(crate) session_auth: Option<String>,
+    /// codis1, codis2 or reborn: a coordinator says which server has each slot [default: codis3]
+    #[arg(long, value_name = "KIND", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) topology: Option<String>,
+    /// Addresses of that coordinator, with commas between them
+    #[arg(long, value_name = "ADDRS", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) coordinator: Option<String>,
+    /// Name of this proxy in that coordinator
+    #[arg(
+        long, value_name = "NAME", visible_alias = "id",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) proxy_id: Option<String>,
 }
 
 impl SettingArgs {
@@ -244,6 +349,9 @@ impl SettingArgs {
             ("--product_name", "product_name", &self.product_name),
             ("--product_auth", "product_auth", &self.product_auth),
             ("--session_auth", "session_auth", &self.session_auth),
+            ("--topology", "topology", &self.topology),
+            ("--coordinator", "coordinator_addr", &self.coordinator),
+            ("--proxy-id", "proxy_id", &self.proxy_id),
         ]
         .into_iter()
         .filter_map(|(flag, key, value)| Some((flag, key, value.as_deref()?)))

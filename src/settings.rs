@@ -20,6 +20,9 @@ pub(crate) fn load(args: &ProxyArgs) -> Result<Loaded, Failure> {
     for (flag, key, value) in args.settings.given() {
         loader.flag(flag, key, value);
     }
+    for (flag, key, value) in args.earlier.given() {
+        loader.earlier_flag(flag, key, value);
+    }
     loader.finish().map_err(refused)
 }
 

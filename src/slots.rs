@@ -78,6 +78,7 @@ fn filled(forms: &[SlotForm]) -> anyhow::Result<SlotTable> {
 
 /// Reads what was given. Errors name a server by its place, since its text may hold a password.
 pub(crate) fn load(args: &ProxyArgs, config: &Config) -> Result<Slots, Failure> {
+    check_source(args, config)?;
     if let Some(path) = &args.fillslots {
         let slots = fill_slots::parse(&path.display().to_string(), &read(path)?)?;
         return Ok(Slots::Filled(slots));
@@ -97,4 +98,24 @@ pub(crate) fn load(args: &ProxyArgs, config: &Config) -> Result<Slots, Failure> 
         .check_backends(&servers)
         .map_err(|error| Failure::Usage(usage_error(&error.to_string())))?;
     Ok(Slots::Spread { servers, database })
+}
+
+/// Exactly one place says which server has each slot: the coordinator of the product, or what the
+/// command line names, or a dashboard that a file presumes.
+fn check_source(args: &ProxyArgs, config: &Config) -> Result<(), Failure> {
+    let topology = config.topology;
+    match args.slots_argument() {
+        Some(argument) if topology.is_in_coordinator() => {
+            Err(Failure::Usage(usage_error(&format!(
+                "{argument} cannot be used with topology `{topology}`: the slots come from the coordinator"
+            ))))
+        }
+        None if !topology.is_in_coordinator() && args.config.is_none() => {
+            Err(Failure::Usage(usage_error(
+                "nothing says which server has each slot: name servers, or give --fillslots, \
+                 --dashboard, --filesystem, --zookeeper, --etcd, --topology or --config",
+            )))
+        }
+        _ => Ok(()),
+    }
 }

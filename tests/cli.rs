@@ -157,7 +157,11 @@ fn a_bad_slot_file_is_refused_with_its_element() {
 
 #[test]
 fn a_wrong_command_line_exits_with_2() {
-    check_usage(&["proxy"], "error: the following required arguments were not provided:");
+    check_usage(
+        &["proxy"],
+        "error: nothing says which server has each slot: name servers, or give --fillslots, \
+         --dashboard, --filesystem, --zookeeper, --etcd, --topology or --config",
+    );
     check_usage(
         &["proxy", "a:1", "--workers", "many"],
         "error: --workers: `workers` takes a whole number from 0 like 16, not `many`",
@@ -201,6 +205,99 @@ fn a_wrong_command_line_exits_with_2() {
     }
 }
 
+/// What makes every proxy give up after its settings were read, and before it opens a socket.
+const NEVER_STARTS: [&str; 2] = ["--ulimit", "4000000000000"];
+
+#[test]
+fn a_member_of_a_product_needs_no_servers() {
+    let by_flag: &[&str] =
+        &["--topology", "codis2", "--coordinator", "zk1:2181,zk2:2181", "--proxy-id", "p1"];
+    let file = write_file("member.ini", "zk=zk1:2181\nproxy_id=p1\ntopology=codis1\n");
+    let by_file = ["--config", file.to_str().unwrap()];
+    for arguments in [by_flag, &by_file] {
+        let output = keyway(&["proxy"]).args(arguments).args(NEVER_STARTS).output().unwrap();
+        assert!(text(&output.stderr).contains("open files"), "{}", text(&output.stderr));
+        assert_eq!(output.status.code(), Some(1));
+    }
+    let by_environment = keyway(&["proxy", "--id", "p1"])
+        .args(NEVER_STARTS)
+        .env("KEYWAY_TOPOLOGY", "reborn")
+        .env("KEYWAY_COORDINATOR_ADDR", "zk1:2181")
+        .output()
+        .unwrap();
+    assert!(text(&by_environment.stderr).contains("open files"));
+    check_usage(
+        &["proxy", "--topology", "codis1", "--proxy-id", "p1"],
+        "error: --topology: `coordinator_addr` is needed with `topology = \"codis1\"`: give the \
+         addresses of the product's coordinator, like `10.0.0.1:2181,10.0.0.2:2181`",
+    );
+}
+
+#[test]
+fn what_names_servers_cannot_be_used_by_a_member_of_a_product() {
+    let path = write_file("member-slots.json", "[]");
+    for (given, shown) in [
+        (vec!["a:1"], "SERVER"),
+        (vec!["--fillslots", path.to_str().unwrap()], "--fillslots"),
+        (vec!["--dashboard", "d:18080"], "--dashboard"),
+        (vec!["--filesystem", "store"], "--filesystem"),
+    ] {
+        let member = ["proxy", "--topology=reborn", "--coordinator=zk1:2181", "--proxy-id=p1"];
+        let expected = format!(
+            "error: {shown} cannot be used with topology `reborn`: the slots come from the \
+             coordinator"
+        );
+        check_usage(&[&member[..], &given].concat(), &expected);
+    }
+}
+
+#[test]
+fn the_flags_of_proxies_before_codis_3_are_taken() {
+    let log = write_file("earlier.log", "");
+    let output = keyway(&["proxy", "a:1", "--cpu=3", "--addr", ":9000", "--http-addr=:9001"])
+        .args(["--net-timeout=7", "--proto=tcp", "--proxy-auth=hunter2", "--log-format=json"])
+        .args(["--log-filesize=1gb", "--dump-path=dump", "--pidfile=earlier.pid", "-L"])
+        .arg(&log)
+        .args(NEVER_STARTS)
+        .output()
+        .unwrap();
+    assert!(text(&output.stderr).contains("open files"), "{}", text(&output.stderr));
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(log.contains("--log-filesize is ignored"), "{log}");
+    assert!(log.contains("--dump-path is ignored"), "{log}");
+    assert!(!log.contains("hunter2"));
+
+    check_usage(
+        &["proxy", "a:1", "--net-timeout=soon"],
+        "error: --net-timeout: `net_timeout` cannot be `soon`: write a number and ns, us, ms, s, m \
+         or h, like `30s`",
+    );
+    check_usage(
+        &["proxy", "a:1", "--addr=9000"],
+        "error: --addr: `proxy_addr` cannot be used: `9000` is not an address, write host:port: \
+         `127.0.0.1:6379`, `[::1]:6379`",
+    );
+    check_usage(
+        &["proxy", "a:1", "--addr=:1", "--listen=a:2"],
+        "error: the argument '--addr <ADDR>' cannot be used with '--listen <ADDR>'",
+    );
+}
+
+#[test]
+fn a_file_of_an_earlier_proxy_is_checked() {
+    let path = write_file("config.ini", "zk=zk1:2181\nproduct=test\nnet_timeout=x\n");
+    let path = path.to_str().unwrap();
+    let output = run(&["check", path]);
+    let expected = format!(
+        "warning: {path}:1:4: `coordinator_addr` has no effect with `topology = \"codis3\"`: set \
+         `topology` to `codis1`, `codis2` or `reborn` (--topology, KEYWAY_TOPOLOGY)\n\
+         error: {path}:3:13: `net_timeout` cannot be `x`: write a number and ns, us, ms, s, m or \
+         h, like `30s`\n"
+    );
+    assert_eq!(text(&output.stderr), expected);
+    assert_eq!(output.status.code(), Some(1));
+}
+
 #[test]
 fn no_password_of_the_command_line_is_repeated() {
     for arguments in [
@@ -212,6 +309,7 @@ fn no_password_of_the_command_line_is_repeated() {
         ["proxy", "--product_auth=hunter2", "nowhere"],
         ["proxy", "--zookeeper-auth=u:hunter2", "--zookeeper="],
         ["proxy", "--etcd-auth=u:hunter2", "a:1"],
+        ["proxy", "--proxy-auth=hunter2", "--workers=x"],
         ["admin", "--product-auth=hunter2", "dance"],
     ] {
         let output = run(&arguments);
@@ -256,7 +354,7 @@ fn the_log_is_appended_to_its_file_as_json() {
             .args(["--ulimit", "4000000000000"])
             .arg("--log")
             .arg(&path)
-            .env("KEYWAY_JODIS_ADR", "10.0.0.1:2181")
+            .env("KEYWAY_JODIS_NAME", "zookeeper")
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(1));
@@ -271,8 +369,8 @@ fn the_log_is_appended_to_its_file_as_json() {
         assert!(line.contains("\"level\":\"WARN\""), "{line}");
         assert!(line.contains("\"ts\":\"20") && line.contains("\"msg\":\""), "{line}");
     }
-    assert!(lines[0].contains("\"place\":\"environment variable KEYWAY_JODIS_ADR\""));
-    assert!(lines[0].contains("`jodis_addr`"));
+    assert!(lines[0].contains("\"place\":\"environment variable KEYWAY_JODIS_NAME\""));
+    assert!(lines[0].contains("`jodis_addr` is empty, so the proxy does not register"));
     assert!(lines[1].contains("--max-ncpu is ignored"));
 }
 

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use config::Compat;
+use command::Dialect;
 
 /// Why a request got no reply of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +46,13 @@ pub enum RequestFailure {
 impl RequestFailure {
     /// The error text for the client, with its prefix.
     #[must_use]
-    pub fn to_client(self, compat: Compat) -> &'static str {
-        match compat {
-            Compat::Redis => self.to_redis_client(),
-            Compat::Codis => self.to_codis_client(),
+    pub fn to_client(self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Codis3 => self.to_codis_client(),
+            // The earlier proxies close the connection without a word.
+            Dialect::Redis | Dialect::Codis1 | Dialect::Codis2 | Dialect::Reborn => {
+                self.to_redis_client()
+            }
         }
     }
 
@@ -178,6 +181,8 @@ impl CloseReason {
 pub(crate) mod text {
     use std::borrow::Cow;
 
+    use command::Dialect;
+
     pub(crate) const NO_AUTH: &str = "NOAUTH Authentication required.";
     pub(crate) const WRONG_PASS: &str =
         "WRONGPASS invalid username-password pair or user is disabled.";
@@ -196,6 +201,8 @@ pub(crate) mod text {
     pub(crate) const DB_OUT_OF_RANGE: &str = "ERR DB index is out of range";
     pub(crate) const CLIENT_NAME: &str =
         "ERR Client names cannot contain spaces, newlines or special characters.";
+    /// Of those that know passwords alone.
+    pub(crate) const AUTH_ARITY: &str = "ERR wrong number of arguments for 'AUTH' command";
     pub(crate) const PING_ARITY: &str = "ERR wrong number of arguments for 'ping' command";
     pub(crate) const NO_SUCH_CLIENT: &str = "ERR No such client";
     pub(crate) const CLIENT_ID: &str = "ERR client-id should be greater than 0";
@@ -210,17 +217,28 @@ pub(crate) mod text {
         format!("ERR backend server '{shown}' not found")
     }
 
-    /// The text of a Codis 3.2 proxy in the place of one of ours.
-    pub(crate) fn for_codis(text: &str, databases: usize) -> Cow<'_, str> {
-        match text {
-            NO_AUTH => "NOAUTH Authentication required".into(),
-            WRONG_PASS => "ERR invalid password".into(),
-            NO_PASSWORD_SET => "ERR Client sent AUTH, but no password is set".into(),
-            NOT_INTEGER | NOT_INTEGER_32 => "ERR invalid DB index".into(),
-            DB_OUT_OF_RANGE => {
+    /// The text of a dialect in the place of one of ours.
+    pub(crate) fn in_dialect(text: &str, dialect: Dialect, databases: usize) -> Cow<'_, str> {
+        use Dialect::{Codis1, Codis2, Codis3, Reborn};
+        match (dialect, text) {
+            (Codis3, NO_AUTH) => "NOAUTH Authentication required".into(),
+            (Reborn, NO_AUTH) => "ERR NOAUTH Authentication required".into(),
+            (Reborn, WRONG_PASS | NO_PASSWORD_SET | AUTH_ARITY) => "ERR invalid auth".into(),
+            (Codis1 | Codis2 | Codis3, WRONG_PASS) => "ERR invalid password".into(),
+            (Codis1 | Codis2 | Codis3, NO_PASSWORD_SET) => {
+                "ERR Client sent AUTH, but no password is set".into()
+            }
+            (Codis2, PING_ARITY) => "ERR wrong number of arguments for 'PING' command".into(),
+            (Codis1 | Codis2 | Codis3 | Reborn, NOT_INTEGER | NOT_INTEGER_32) => {
+                "ERR invalid DB index".into()
+            }
+            (Codis3, DB_OUT_OF_RANGE) => {
                 format!("ERR invalid DB index, only accept DB [0,{databases})").into()
             }
-            other => other.into(),
+            (Codis1 | Codis2 | Reborn, DB_OUT_OF_RANGE) => {
+                "ERR invalid DB index, only accept DB 0".into()
+            }
+            (_, other) => other.into(),
         }
     }
 }

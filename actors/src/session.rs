@@ -33,6 +33,7 @@ mod hello;
 mod info;
 mod latency_command;
 mod local;
+mod manners;
 mod named;
 mod pump;
 pub(crate) mod record;
@@ -42,6 +43,7 @@ mod slow_log_command;
 pub mod window;
 
 pub(crate) use info::{command_calls, resident_bytes};
+pub(crate) use manners::dialect_of;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -274,10 +276,10 @@ impl Handler<RepliesFailed> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, batch: RepliesFailed, ctx: &mut Self::Context) {
-        let compat = self.worker.settings.config.compat;
+        let dialect = self.worker.commands.dialect();
         self.window.stamp(batch.stamps);
         for (ticket, part, failure) in batch.failed {
-            let text = batch.text.as_deref().unwrap_or_else(|| failure.to_client(compat));
+            let text = batch.text.as_deref().unwrap_or_else(|| failure.to_client(dialect));
             let settled = self.window.settle_failed(ticket, part, text, &mut self.out);
             if settled == Settled::Broken {
                 self.close(CloseReason::BrokenReply, ctx);

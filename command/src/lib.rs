@@ -10,6 +10,7 @@
 //!
 //! * [`Args`]: the arguments of one request, still lying in the frame they came in.
 //! * [`CommandTable`]: every command with its arity, flags, key positions and [`Policy`].
+//! * [`Dialect`]: the proxy whose place this one takes, and what that one refuses.
 //! * [`Plan`]: what to do with one request. A command without an explicit policy is never
 //!   forwarded.
 //! * [`FanOutRequest`], [`Merge`]: a multi-key command over several backends, and its one reply.
@@ -21,6 +22,7 @@ mod answer;
 mod args;
 mod command;
 mod data;
+mod dialect;
 mod error;
 mod fan_out;
 mod glob;
@@ -38,6 +40,7 @@ mod testing;
 pub use args::Args;
 pub use command::Command;
 pub use command::CommandId;
+pub use dialect::Dialect;
 pub use error::TableError;
 pub use fan_out::FanOutRequest;
 pub use fan_out::Part;

@@ -257,6 +257,8 @@ pub enum Refusal {
     ServerLink,
     /// It would change what every client of the proxy sees; that is the operator's business.
     OperatorOnly,
+    /// The proxy whose place this one takes refuses it.
+    Dialect,
 }
 
 impl Refusal {
@@ -267,6 +269,7 @@ impl Refusal {
             Self::OneServer => "it acts on one server",
             Self::ServerLink => "it is for links between servers",
             Self::OperatorOnly => "it is for operators of the servers",
+            Self::Dialect => "the proxy that this one replaces refuses it",
         }
     }
 
@@ -275,6 +278,7 @@ impl Refusal {
             Self::OneServer => "refused: it acts on one server",
             Self::ServerLink => "refused: it is for links between servers",
             Self::OperatorOnly => "refused: it is for operators of the servers",
+            Self::Dialect => "refused: the proxy that this one replaces refuses it",
         }
     }
 }

@@ -9,6 +9,7 @@ mod tests;
 
 use crate::Args;
 use crate::Command;
+use crate::Dialect;
 use crate::named_slot::SlotFault;
 use crate::policy::Feature;
 use crate::policy::Refusal;
@@ -16,8 +17,11 @@ use crate::policy::Refusal;
 /// Redis shows this many bytes of a name, and ends the list of arguments at as many.
 const SHOWN_BYTES_MAX: usize = 128;
 
-/// The commands whose arity a Codis proxy checks itself.
-const CODIS_OWN: [&str; 8] =
+/// The commands whose arity a Codis 2.0 proxy checks itself, besides PING and MSET.
+const CODIS2_OWN: [&str; 2] = ["auth", "select"];
+
+/// The commands whose arity a Codis 3.2 proxy checks itself.
+const CODIS3_OWN: [&str; 8] =
     ["auth", "del", "exists", "mget", "mset", "select", "slotsinfo", "slotsscan"];
 
 /// The reply to a fan-out of which a part was answered in a form that no such command has.
@@ -200,29 +204,51 @@ impl Rejection {
         }
     }
 
-    /// Appends the error as a reply of a Codis 3.2 proxy, where that has a text of its own: for
-    /// commands that it does not allow, and for the arity of those that it handles itself.
-    pub fn encode_for_codis(&self, out: &mut Vec<u8>) {
-        let text = match self {
-            Self::NotYet { command, .. } | Self::Refused { command, .. } => {
-                let name = command.split('|').next().unwrap_or_default().to_ascii_uppercase();
-                format!("ERR handle request, command '{name}' is not allowed")
+    /// Appends the error as a reply to the request `args`, in the words of a dialect where that has
+    /// some of its own: for commands that it does not allow, and for the arity of those that it
+    /// handles itself.
+    pub fn encode_in(&self, dialect: Dialect, args: &Args<'_>, out: &mut Vec<u8>) {
+        if dialect == Dialect::Redis {
+            return self.encode(out);
+        }
+        let is_forbidden =
+            matches!(self, Self::NotYet { .. } | Self::Refused { .. }) || dialect.forbids(args);
+        let has_own_arity = match (dialect, self) {
+            (Dialect::Codis3, Self::WrongArity { command }) => CODIS3_OWN.contains(&&**command),
+            (Dialect::Codis2, Self::WrongArity { command }) => {
+                // It passes a MSET of one pair, or less, on to a server.
+                CODIS2_OWN.contains(&&**command) || (&**command == "mset" && args.len() > 3)
             }
-            Self::WrongArity { command } if CODIS_OWN.contains(&&**command) => {
-                let name = command.to_ascii_uppercase();
-                format!("ERR wrong number of arguments for '{name}' command")
-            }
-            _ => return self.encode(out),
+            _ => false,
         };
-        resp::encode::error(out, &text);
+        let name = c_text(args.get(0).unwrap_or_default(), SHOWN_BYTES_MAX).to_ascii_uppercase();
+        let text = match dialect {
+            Dialect::Codis3 if is_forbidden => {
+                one_line(&[b"ERR handle request, command '", &name, b"' is not allowed"])
+            }
+            // These two close the connection without a word.
+            Dialect::Codis1 | Dialect::Codis2 if is_forbidden => {
+                one_line(&[b"ERR command '", &name, b"' is not allowed"])
+            }
+            Dialect::Reborn if is_forbidden => one_line(&[&name, b" not allowed"]),
+            _ if has_own_arity => {
+                one_line(&[b"ERR wrong number of arguments for '", &name, b"' command"])
+            }
+            _ => self.to_client(),
+        };
+        encode_line(&text, out);
     }
 
     /// Appends the error as a reply.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.push(b'-');
-        out.extend_from_slice(&self.to_client());
-        out.extend_from_slice(b"\r\n");
+        encode_line(&self.to_client(), out);
     }
+}
+
+fn encode_line(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'-');
+    out.extend_from_slice(text);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// At most `max` bytes of what C would print: a zero byte ends a text.

@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::Access;
 use crate::Command;
 use crate::CommandId;
+use crate::Dialect;
 use crate::TableError;
 use crate::command::Flags;
 use crate::data;
@@ -42,6 +43,7 @@ const PRIMARY_ONLY: [&str; 2] = ["evalsha_ro", "touch"];
 pub struct CommandTable {
     commands: Vec<Command>,
     places: Box<[Place]>,
+    dialect: Dialect,
     server_version: String,
     /// The lines of `HELP`, by container.
     pub(crate) help: BTreeMap<String, Vec<String>>,
@@ -112,7 +114,23 @@ impl CommandTable {
         }
         link_sub_commands(&mut commands);
         let places = places(&commands)?;
-        Ok(Self { commands, places, server_version: data.server_version, help: data.help })
+        let (server_version, help) = (data.server_version, data.help);
+        Ok(Self { commands, places, dialect: Dialect::default(), server_version, help })
+    }
+
+    /// The table for another dialect: what that forbids is refused as well.
+    #[must_use]
+    pub fn in_dialect(mut self, dialect: Dialect) -> Self {
+        dialect.restrict(&mut self.commands);
+        link_sub_commands(&mut self.commands);
+        self.dialect = dialect;
+        self
+    }
+
+    /// The dialect of the table.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Finds a command, not a sub-command, by its name in any mix of cases.

@@ -92,19 +92,48 @@ macro_rules! display_as_word {
         })+
     };
 }
-/// Whose texts clients get for errors of the proxy.
+
+/// Which proxy clients are made to believe they speak to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compat {
-    /// Those that Redis has.
+    /// The one whose topology this is. Never the setting of a loaded configuration: validation puts
+    /// the proxy in its place.
     #[default]
+    Auto,
+    /// None: a Redis.
     Redis,
-    /// Those of a Codis 3.2 proxy, byte for byte.
+    /// Codis 3.2.
     Codis,
+    /// Codis 1.9.
+    Codis1,
+    /// Codis 2.0.
+    Codis2,
+    /// RebornDB.
+    Reborn,
+}
+
+impl Compat {
+    /// What `auto` stands for with a topology.
+    pub(crate) fn resolved(self, topology: Topology) -> Self {
+        match (self, topology) {
+            (Self::Auto, Topology::Codis3) => Self::Redis,
+            (Self::Auto, Topology::Codis1) => Self::Codis1,
+            (Self::Auto, Topology::Codis2) => Self::Codis2,
+            (Self::Auto, Topology::Reborn) => Self::Reborn,
+            (chosen, _) => chosen,
+        }
+    }
 }
 
 impl Choice for Compat {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("redis", Self::Redis), ("codis", Self::Codis)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("redis", Self::Redis),
+        ("codis", Self::Codis),
+        ("codis1", Self::Codis1),
+        ("codis2", Self::Codis2),
+        ("reborn", Self::Reborn),
+    ];
 }
 
 /// Who says which server has which slot.

@@ -13,8 +13,11 @@
 mod addr;
 mod backend_url;
 mod choices;
+mod coordinated;
+mod earlier;
 mod error;
 pub mod fill_slots;
+mod ini;
 mod loader;
 mod reports;
 mod secret;

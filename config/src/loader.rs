@@ -7,12 +7,18 @@
 //! The caller feeds a [`Loader`] in this order. Nothing stops at the first problem: all of them
 //! are collected with their place, so that one run shows an operator everything there is to
 //! correct. The sources may differ in what they allow, the checks at the end do not.
+//!
+//! A file is TOML, or, when its name says so, one of lines `key = value` ([`crate::ini`]), in which
+//! the names of earlier proxies ([`crate::earlier`]) stand beside ours.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::earlier;
 use crate::error::{ConfigError, Origin, Problem, position};
+use crate::ini;
 use crate::settings::{self, Config};
 use crate::validate::{self, Finding};
 use crate::value::Given;
@@ -27,6 +33,9 @@ const SHORT_VARIABLES: &[(&str, &str)] = &[("listen", "proxy_addr"), ("admin", "
 /// what Kubernetes sets in every pod beside a service called `keyway`.
 const FOREIGN_VARIABLES: &[&str] = &["config", "service_host", "service_port", "port"];
 const FOREIGN_VARIABLE_PREFIXES: &[&str] = &["service_port_", "port_"];
+
+/// How the name of a file ends that has lines `key = value`.
+const INI_EXTENSION: &str = "ini";
 
 /// How alike two names must be for one to be suggested for the other, from 0 to 1.
 const LIKENESS_MIN: f64 = 0.7;
@@ -70,8 +79,50 @@ impl Loader {
         Self::default()
     }
 
-    /// Adds the settings of a file; `name` is what messages call it.
+    /// Adds the settings of a file; `name` is what messages call it, and says by its end of which
+    /// kind the file is.
     pub fn file(&mut self, name: &str, text: &str) {
+        let extension = Path::new(name).extension();
+        if extension.is_some_and(|extension| extension.eq_ignore_ascii_case(INI_EXTENSION)) {
+            self.ini(name, text);
+        } else {
+            self.toml(name, text);
+        }
+    }
+
+    fn ini(&mut self, name: &str, text: &str) {
+        let at = |offset: usize| {
+            let (line, column) = position(text, offset);
+            Origin::File { name: name.to_owned(), line, column }
+        };
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for entry in ini::parse(text) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(fault) => {
+                    self.problems
+                        .push(Problem { origin: at(fault.at), text: fault.text.to_owned() });
+                    continue;
+                }
+            };
+            if let Some(before) = seen.insert(entry.key, entry.key_at) {
+                let (line, _) = position(text, before);
+                let text =
+                    format!("`{}` stands in line {line} already, this one counts", entry.key);
+                self.warnings.push(Problem { origin: at(entry.key_at), text });
+            }
+            let is_known = settings::key(entry.key).is_some() || earlier::key(entry.key).is_some();
+            if !is_known {
+                let closest = closest_to(entry.key, settings_and_earlier());
+                self.unknown(at(entry.key_at), entry.key, closest);
+            } else if !entry.value.is_empty() {
+                // A key without a value says nothing, as in the files of Codis.
+                self.set_earlier(entry.key, entry.value, &at(entry.value_at));
+            }
+        }
+    }
+
+    fn toml(&mut self, name: &str, text: &str) {
         let at = |offset: usize| {
             let (line, column) = position(text, offset);
             Origin::File { name: name.to_owned(), line, column }
@@ -90,7 +141,7 @@ impl Loader {
         for (key, value) in entries {
             let name = key.get_ref();
             if settings::key(name).is_none() {
-                self.unknown(at(key.span().start), name);
+                self.unknown(at(key.span().start), name, closest_setting(name));
                 continue;
             }
             let given = match value.get_ref() {
@@ -126,8 +177,8 @@ impl Loader {
             let origin = Origin::Environment { variable: variable.clone() };
             if settings::key(name).is_some() {
                 self.set(name, &Given::Word(value.as_ref()), origin);
-            } else if closest_to(name).is_some() && !is_foreign(name) {
-                self.unknown(origin, name);
+            } else if let Some(closest) = closest_setting(name).filter(|_| !is_foreign(name)) {
+                self.unknown(origin, name, Some(closest));
             }
         }
     }
@@ -135,6 +186,11 @@ impl Loader {
     /// Adds the setting `key` as given by a flag; `flag` is what messages call it.
     pub fn flag(&mut self, flag: &'static str, key: &str, value: &str) {
         self.set(key, &Given::Word(value), Origin::Flag { flag });
+    }
+
+    /// Adds what a flag of an earlier proxy says; `name` is the key in the files of that proxy.
+    pub fn earlier_flag(&mut self, flag: &'static str, name: &str, value: &str) {
+        self.set_earlier(name, value, &Origin::Flag { flag });
     }
 
     /// Checks the settings against each other.
@@ -155,9 +211,29 @@ impl Loader {
         }
     }
 
+    /// Sets what a key stands for that may be one of an earlier proxy.
+    fn set_earlier(&mut self, name: &str, value: &str, origin: &Origin) {
+        let Some(earlier) = earlier::key(name) else {
+            return self.set(name, &Given::Word(value), origin.clone());
+        };
+        let value = earlier.value(value);
+        for key in earlier.settings.iter().filter_map(|name| settings::key(name)) {
+            match key.field.store(&mut self.config, &Given::Word(&value)) {
+                Ok(()) => {
+                    self.origins.0.insert(key.name, origin.clone());
+                }
+                Err(text) => {
+                    // The others would be refused for the same.
+                    let text = format!("`{name}` {text}");
+                    return self.problems.push(Problem { origin: origin.clone(), text });
+                }
+            }
+        }
+    }
+
     fn set(&mut self, name: &str, given: &Given<'_>, origin: Origin) {
         let Some(key) = settings::key(name) else {
-            return self.unknown(origin, name);
+            return self.unknown(origin, name, closest_setting(name));
         };
         match key.field.store(&mut self.config, given) {
             Ok(()) => {
@@ -169,8 +245,8 @@ impl Loader {
         }
     }
 
-    fn unknown(&mut self, origin: Origin, name: &str) {
-        let text = match closest_to(name) {
+    fn unknown(&mut self, origin: Origin, name: &str, closest: Option<&str>) {
+        let text = match closest {
             Some(closest) => format!("unknown setting `{name}`, did you mean `{closest}`?"),
             None => format!("unknown setting `{name}`, see `keyway --default-config` for all"),
         };
@@ -183,9 +259,17 @@ fn full_name(name: &str) -> &str {
 }
 
 /// The setting whose name is most like `name`, if any is like it at all.
-fn closest_to(name: &str) -> Option<&'static str> {
-    settings::keys()
-        .map(|key| (strsim::jaro_winkler(key.name, name), key.name))
+fn closest_setting(name: &str) -> Option<&'static str> {
+    closest_to(name, settings::keys().map(|key| key.name))
+}
+
+fn settings_and_earlier() -> impl Iterator<Item = &'static str> {
+    settings::keys().map(|key| key.name).chain(earlier::names())
+}
+
+fn closest_to(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    known
+        .map(|known| (strsim::jaro_winkler(known, name), known))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
         .map(|(_, closest)| closest)

@@ -185,7 +185,8 @@ settings! {
 
     ["Announcing the proxy to Jodis clients"]
 
-    /// Kind of the coordinator to register with: `zookeeper` or `etcd` (version 3).
+    /// Kind of the coordinator to register with: `zookeeper` or `etcd` (version 3). Needed with
+    /// `jodis_addr`.
     jodis_name: Text = String::new();
     /// Addresses of that coordinator, `host:port`, separated by commas. Empty: the proxy does not
     /// register.
@@ -284,9 +285,10 @@ settings! {
     migration_retry_timeout: Period = Duration::from_secs(10);
     /// Databases of the redis servers: `SELECT` takes 0 up to one less.
     backend_number_databases: Count = 16;
-    /// Whose texts the errors of the proxy have: `redis` or `codis`. Clients that match on texts of
-    /// a Codis proxy need the latter.
-    compat: Compat = Compat::Redis;
+    /// Which proxy clients find here, by its answers to PING, AUTH and SELECT, the commands that it
+    /// refuses, and its errors: `redis` (none), `codis` (3.2), `codis1` (1.9), `codis2` (2.0) or
+    /// `reborn`. `auto`: the one whose `topology` it is, and `redis` with `codis3`.
+    compat: Compat = Compat::Auto;
     /// Whether reads go to primaries only, even where a slot has replicas.
     backend_primary_only: Switch = false;
     /// Connections per server and database in Codis. Keyway has one per worker, server and

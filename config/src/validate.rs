@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::addr;
 use crate::choices::ProtoType;
+use crate::coordinated;
 use crate::reports;
 use crate::settings::Config;
 use crate::units::{duration_text, size_text};
@@ -82,7 +83,8 @@ impl Findings {
     }
 }
 
-/// Applies every rule. A ping period below the least is raised to it, as Codis does.
+/// Applies every rule. A ping period below the least is raised to it, as Codis does, and `auto`
+/// becomes what it stands for.
 pub(crate) fn check(config: &mut Config) -> Findings {
     let mut findings = Findings::default();
     check_names(config, &mut findings);
@@ -91,6 +93,8 @@ pub(crate) fn check(config: &mut Config) -> Findings {
     check_sessions(config, &mut findings);
     check_backends(config, &mut findings);
     reports::check(config, &mut findings);
+    coordinated::check(config, &mut findings);
+    config.compat = config.compat.resolved(config.topology);
     findings
 }
 

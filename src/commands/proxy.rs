@@ -3,7 +3,7 @@
 //! Everything that can be refused is refused before the first socket is opened.
 
 use config::Loaded;
-use slog::{Logger, warn};
+use slog::warn;
 
 use crate::auto_online::Source;
 use crate::cli::ProxyArgs;
@@ -22,14 +22,10 @@ pub(crate) fn run(args: &ProxyArgs) -> Result<(), Failure> {
     for warning in &warnings {
         warn!(log, "configuration"; "problem" => %warning.text, "place" => %warning.origin);
     }
-    notify_of_ignored_flags(args, &log);
+    for notice in args.ignored() {
+        warn!(log, "{}", notice);
+    }
     limits::raise_open_files(&config, &log)?;
     let _pidfile = config.pidfile.as_deref().map(PidFile::create).transpose()?;
     Ok(proxy::run(config, slots, dashboard, log, level)?)
-}
-
-fn notify_of_ignored_flags(args: &ProxyArgs, log: &Logger) {
-    if args.max_ncpu.is_some() {
-        warn!(log, "--max-ncpu is ignored: the number of workers does not change, set --workers");
-    }
 }

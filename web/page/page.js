@@ -4,6 +4,7 @@
 // is asked while the page is hidden. The page says so when the proxy does not answer.
 
 import { LineChart, SlotMap, drawSlot, groupColor } from "./charts.js";
+import { showCoordinator } from "./coordinator.js";
 import * as numbers from "./numbers.js";
 
 const PERIOD_MS = 1000;
@@ -116,9 +117,11 @@ function show(live) {
   byId("login").hidden = true;
   byId("lost").hidden = true;
   byId("main").hidden = false;
+  const alarms = live.coordinator?.alarm_count ?? 0;
   if (live.workers_silent > 0) setState("live", `▲ ${live.workers_silent} workers busy`, "warn");
-  else if (live.online) setState("live", "● Online", "good");
-  else setState("live", "▲ Not online", "warn");
+  else if (!live.online) setState("live", "▲ Not online", "warn");
+  else if (alarms > 0) setState("live", `▲ Online, ${alarms === 1 ? "an alarm" : `${alarms} alarms`}`, "warn");
+  else setState("live", "● Online", "good");
   byId("subtitle").textContent =
     `${live.listen} · version ${live.version} · up ${numbers.span(live.uptime_ms)} · ${live.workers} workers`;
   // Another run counts from zero.
@@ -136,6 +139,7 @@ function show(live) {
   showProcess(live, since);
   showSlots(live);
   showMoves(live.moves);
+  showCoordinator(live.coordinator, element);
   showBackends(live, backendsBefore, seconds);
   showCommands(live, before, seconds);
   showSlow(live.slow_requests);

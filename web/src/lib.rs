@@ -21,6 +21,8 @@
 //! | `moves.rs`     | orders and questions about moves of slots                                |
 //! | `fleet.rs`     | other proxies, as the mover reaches them                                 |
 //! | `dashboard.rs` | how a dashboard is asked to bring the proxy online                       |
+//! | `coordinator.rs` | how the proxy stands with its coordinator                              |
+//! | `debug_vars.rs` | what the tools of Codis 1.9, Codis 2.0 and RebornDB ask                |
 //! | `http.rs`      | the client for these                                                     |
 //! | `reply.rs`     | the forms of answers                                                     |
 //! | `security.rs`  | who may do what                                                          |
@@ -34,7 +36,9 @@
 mod addresses;
 mod auth;
 mod backends;
+mod coordinator;
 mod dashboard;
+mod debug_vars;
 mod fleet;
 mod http;
 mod live;
@@ -160,6 +164,10 @@ fn routes(app: &mut web::ServiceConfig) {
         .route("/metrics", get().to(metrics::page))
         .route("/keyway/live", get().to(pages::live))
         .route("/keyway/config", get().to(pages::public_config))
+        .route("/keyway/coordinator", get().to(coordinator::page))
+        .route("/debug/vars", get().to(debug_vars::page))
+        .route("/setloglevel", get().to(debug_vars::set_log_level))
+        .route("/setloglevel", web::put().to(debug_vars::set_log_level))
         .route("/healthz", get().to(pages::healthz))
         .route("/readyz", get().to(pages::readyz))
         .route("/keyway/stats", get().to(pages::keyway_stats))

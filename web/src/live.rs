@@ -3,12 +3,15 @@
 //! The answer depends on nobody's earlier questions. It holds totals, and the page takes the
 //! differences; so any number of pages may look at once, and none needs anything remembered.
 
+use std::time::SystemTime;
+
 use actors::latency::Snapshot;
 use mover::MoveReport;
 use routing::{SlotAssignment, SlotId};
 use serde::Serialize;
 
 use crate::backends::Backend;
+use crate::coordinator::CoordinatorForm;
 use crate::slow::SlowLine;
 use crate::view::{Command, View};
 
@@ -49,6 +52,7 @@ pub(crate) struct Live {
     /// The slowest of the newest requests in the slow log.
     slow_requests: Vec<SlowLine>,
     moves: Vec<MoveLine>,
+    coordinator: Option<CoordinatorForm>,
 }
 
 /// A move of slots.
@@ -109,7 +113,7 @@ struct SlotRun {
 }
 
 impl Live {
-    pub(crate) fn of(view: View, slow_requests: Vec<SlowLine>) -> Self {
+    pub(crate) fn of(view: View, slow_requests: Vec<SlowLine>, now: SystemTime) -> Self {
         let slots = runs(view.slots());
         let (latency, backend_latency) = (view.forwarded_latency(), view.backend_latency());
         let overview = view.overview;
@@ -145,6 +149,7 @@ impl Live {
             slots,
             slow_requests,
             moves: view.mover.moves.into_iter().map(move_line).collect(),
+            coordinator: view.coordinator.map(|report| CoordinatorForm::of(report, now)),
         }
     }
 }

@@ -77,6 +77,13 @@ impl CommandCounts {
         sum
     }
 
+    /// Adds what another command has counted.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.latency_us += other.latency_us;
+        self.errors += other.errors;
+    }
+
     fn since(self, earlier: Self) -> Self {
         Self {
             calls: self.calls.saturating_sub(earlier.calls),

@@ -13,18 +13,30 @@
 mod exposition;
 mod table;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use actors::coordination::{CoordinatorReport, MembershipState};
 
 use self::exposition::{Exposition, seconds};
 use self::table::Metric;
 pub use self::table::describe;
 use crate::Admin;
 use crate::backends::{self, Backend};
+use crate::coordinator::{is_connected, session_age_seconds};
 use crate::reply::Answer;
 use crate::security::{may_read, unauthorized};
 use crate::slots;
 use crate::view::View;
+
+/// What a proxy can be in its product.
+const MEMBERSHIPS: [MembershipState; 4] = [
+    MembershipState::Unregistered,
+    MembershipState::Waiting,
+    MembershipState::Online,
+    MembershipState::Leaving,
+];
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -45,6 +57,9 @@ fn render(view: &View) -> String {
     let is_whole = view.overview.workers_silent == 0;
     connections(&mut text, if is_whole { &view.backends } else { &[] });
     slot_states(&mut text, view);
+    if let Some(report) = &view.coordinator {
+        coordinator(&mut text, report, SystemTime::now());
+    }
     text.finish()
 }
 
@@ -149,6 +164,25 @@ fn slot_states(text: &mut Exposition, view: &View) {
     text.single(&table::FILLS, view.fills);
     text.single(&table::PARKED, view.overview.requests_parked);
     text.single(&table::PARKED_BYTES, view.overview.parked_bytes);
+}
+
+fn coordinator(text: &mut Exposition, report: &CoordinatorReport, now: SystemTime) {
+    text.single(&table::COORDINATOR_CONNECTED, u8::from(is_connected(report)));
+    if let Some(age) = session_age_seconds(report, now) {
+        text.single(&table::COORDINATOR_SESSION_AGE, age);
+    }
+    text.single(&table::COORDINATOR_SESSIONS, report.sessions);
+    let mut membership = text.family(&table::COORDINATOR_MEMBERSHIP);
+    for state in MEMBERSHIPS {
+        membership.sample(&[state.word()], u8::from(state == report.membership));
+    }
+    text.single(&table::COORDINATOR_ANSWERED, report.actions_answered);
+    text.single(&table::COORDINATOR_WAITING, report.actions_waiting);
+    let seen = report.last_action.as_ref().map(|action| action.seen);
+    if let Some(seen) = seen.and_then(|seen| seen.duration_since(UNIX_EPOCH).ok()) {
+        text.single(&table::COORDINATOR_LAST_ACTION, seen.as_secs_f64());
+    }
+    text.single(&table::COORDINATOR_ALARMS, report.alarm_count);
 }
 
 #[cfg(test)]

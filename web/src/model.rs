@@ -1,6 +1,7 @@
 //! Who this proxy is: its model, as a dashboard stores it, and the xauth of its callers.
 
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use config::{Config, ProtoType, Secret};
 use serde::Serialize;
@@ -111,14 +112,27 @@ pub(crate) fn time_text(at: OffsetDateTime) -> String {
     )
 }
 
+/// A moment in UTC as programs and people read it: `2026-11-20T07:24:06.878Z`.
+pub(crate) fn rfc3339(at: SystemTime) -> String {
+    let at = OffsetDateTime::from(at);
+    let (year, month, day) = at.to_calendar_date();
+    let (hour, minute, second, millisecond) = at.to_hms_milli();
+    let month = u8::from(month);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn times_read_as_in_codis() {
         let at = OffsetDateTime::from_unix_timestamp_nanos(1_795_159_446_878_625_546).unwrap();
         assert_eq!(time_text(at), "2026-11-20 07:24:06.878625546 +0000 UTC");
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_159_446_878);
+        assert_eq!(rfc3339(at), "2026-11-20T07:24:06.878Z");
     }
 
     fn identity(config: &Config) -> Identity {

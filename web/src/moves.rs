@@ -10,7 +10,7 @@ use mover::{MoveRequest, MoverActor, MoverError, StartMove, SteerMove, Wish};
 use serde_json::json;
 
 use crate::Admin;
-use crate::orders::{FILL_ANSWER_TIMEOUT, accept, read};
+use crate::orders::{FILL_ANSWER_TIMEOUT, accept, accept_for_slots, read};
 use crate::reply::{self, Answer, Refusal};
 use crate::security::check_xauth;
 use crate::view;
@@ -19,7 +19,7 @@ type AdminData = web::Data<Admin>;
 
 /// `POST slots/move`: moves slots. Answered when the move is checked and kept; it has a number.
 pub(crate) async fn start(request: HttpRequest, admin: AdminData, body: Payload) -> Answer {
-    accept(&request, &admin, "slots/move")?;
+    accept_for_slots(&request, &admin, "slots/move")?;
     let body = read(&request, body).await?;
     let order: MoveRequest =
         serde_json::from_slice(&body).map_err(|error| Refusal::new(format!("body: {error}")))?;

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use slog::info;
 use tokio::time::timeout;
 
+use crate::coordinator::check_source_of_slots;
 use crate::meter::ResetStats;
 use crate::pages::no_answer;
 use crate::reply::{self, Answer, Refusal};
@@ -40,7 +41,7 @@ type AdminData = web::Data<Admin>;
 
 /// `PUT start`: takes clients.
 pub(crate) async fn start(request: HttpRequest, admin: AdminData) -> Answer {
-    accept(&request, &admin, "start")?;
+    accept_for_slots(&request, &admin, "start")?;
     admin.shared.lifecycle.go_online();
     Ok(reply::ok())
 }
@@ -70,22 +71,27 @@ pub(crate) async fn shut_down(request: HttpRequest, admin: AdminData) -> Answer 
 pub(crate) async fn set_log_level(request: HttpRequest, admin: AdminData) -> Answer {
     accept(&request, &admin, "loglevel")?;
     let level = request.match_info().get("level").unwrap_or_default();
-    let level = match level.to_ascii_uppercase().as_str() {
+    let level = level_of(level).ok_or_else(|| Refusal::new("invalid loglevel"))?;
+    (admin.set_log_level)(level);
+    Ok(reply::ok())
+}
+
+/// The level that a word of Codis stands for, in either case.
+pub(crate) fn level_of(word: &str) -> Option<LogLevel> {
+    Some(match word.to_ascii_uppercase().as_str() {
         "ERROR" => LogLevel::Error,
         "WARN" | "WARNING" => LogLevel::Warn,
         "INFO" => LogLevel::Info,
         "DEBUG" => LogLevel::Debug,
         "NONE" => LogLevel::None,
-        _ => return Err(Refusal::new("invalid loglevel")),
-    };
-    (admin.set_log_level)(level);
-    Ok(reply::ok())
+        _ => return None,
+    })
 }
 
 /// `PUT fillslots`: assigns slots, as one change. Answered when no request of the old assignments
 /// is in flight any more.
 pub(crate) async fn fill_slots(request: HttpRequest, admin: AdminData, body: Payload) -> Answer {
-    accept(&request, &admin, "fillslots")?;
+    accept_for_slots(&request, &admin, "fillslots")?;
     let body = read(&request, body).await?;
     let changes = slots::parse(&body).map_err(refused)?;
     if changes.is_empty() {
@@ -104,7 +110,7 @@ pub(crate) async fn fill_slots(request: HttpRequest, admin: AdminData, body: Pay
 
 /// `PUT sentinels`: names the sentinels to follow.
 pub(crate) async fn set_sentinels(request: HttpRequest, admin: AdminData, body: Payload) -> Answer {
-    accept(&request, &admin, "sentinels")?;
+    accept_for_slots(&request, &admin, "sentinels")?;
     let body = read(&request, body).await?;
     let order = WatchSentinels { servers: sentinels(&body)? };
     admin.sentinels.send(order).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)?;
@@ -113,7 +119,7 @@ pub(crate) async fn set_sentinels(request: HttpRequest, admin: AdminData, body: 
 
 /// `PUT sentinels/{xauth}/rewatch`: begins the watch of the same sentinels again.
 pub(crate) async fn rewatch_sentinels(request: HttpRequest, admin: AdminData) -> Answer {
-    accept(&request, &admin, "sentinels/rewatch")?;
+    accept_for_slots(&request, &admin, "sentinels/rewatch")?;
     admin.sentinels.send(RewatchSentinels).timeout(ACTOR_TIMEOUT).await.map_err(no_answer)?;
     Ok(reply::ok())
 }
@@ -124,7 +130,25 @@ pub(crate) fn accept(
     admin: &Admin,
     order: &'static str,
 ) -> Result<(), Refusal> {
-    let checked = check_xauth(request, admin);
+    noted(request, admin, order, check_xauth(request, admin))
+}
+
+/// The same for an order that changes slots or starts the proxy: a coordinator's slots are its own.
+pub(crate) fn accept_for_slots(
+    request: &HttpRequest,
+    admin: &Admin,
+    order: &'static str,
+) -> Result<(), Refusal> {
+    let checked = check_xauth(request, admin).and_then(|()| check_source_of_slots(admin));
+    noted(request, admin, order, checked)
+}
+
+fn noted(
+    request: &HttpRequest,
+    admin: &Admin,
+    order: &'static str,
+    checked: Result<(), Refusal>,
+) -> Result<(), Refusal> {
     let from = caller(request);
     match &checked {
         Ok(()) => info!(admin.log, "admin order"; "order" => order, "from" => from),

@@ -31,7 +31,7 @@ const INDEX: File = File {
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// What `index.html` refers to.
-const FILES: [File; 5] = [
+const FILES: [File; 6] = [
     File {
         name: "style.css",
         content_type: "text/css; charset=utf-8",
@@ -42,6 +42,11 @@ const FILES: [File; 5] = [
         name: "charts.js",
         content_type: JAVASCRIPT,
         content: include_str!("../page/charts.js"),
+    },
+    File {
+        name: "coordinator.js",
+        content_type: JAVASCRIPT,
+        content: include_str!("../page/coordinator.js"),
     },
     File {
         name: "numbers.js",

@@ -1,7 +1,10 @@
 //! What can be asked. Nothing here changes anything.
 
+use std::time::SystemTime;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use actors::coordination::CoordinatorReport;
 use actors::sentinel::QuerySentinels;
 use actors::stats::QueryOverview;
 use actors::topology::QuerySlots;
@@ -14,7 +17,7 @@ use crate::reply::{self, Answer, Refusal};
 use crate::security::{check_xauth, may_read, unauthorized};
 use crate::stats::{Flags, Overview, Sentinels, Stats};
 use crate::view::View;
-use crate::{ACTOR_TIMEOUT, Admin, slots as forms, slow};
+use crate::{ACTOR_TIMEOUT, Admin, coordinator, slots as forms, slow};
 
 /// The proxy's version as Codis' programs show it.
 pub(crate) const VERSION: &str = concat!("keyway ", env!("CARGO_PKG_VERSION"));
@@ -39,20 +42,52 @@ struct Readiness {
     online: bool,
     slots_offline: usize,
     slots_locked: usize,
+    /// With slots of a coordinator only.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    member: Option<Member>,
 }
 
-/// `/readyz`: clients are taken, and no slot is without a backend or locked.
+/// The proxy as a member of a product in a coordinator.
+#[derive(Serialize)]
+struct Member {
+    membership: &'static str,
+    contact: &'static str,
+    /// Why it cannot serve; none when it can.
+    reason: Option<&'static str>,
+}
+
+impl Member {
+    fn of(report: &CoordinatorReport, has_served: bool) -> Self {
+        Self {
+            membership: report.membership.word(),
+            contact: report.contact.word(),
+            reason: coordinator::why_not_serving(report, has_served),
+        }
+    }
+}
+
+/// `/readyz`: clients are taken, and no slot is without a backend or locked. A member of a product
+/// in a coordinator has to be online there; lost contact alone does not matter, since requests are
+/// served until the session is over. Jodis clients are served without any coordinator.
 pub(crate) async fn readyz(admin: AdminData) -> Answer {
     let table = slot_table(&admin).await?;
     let count = |of: fn(&routing::SlotAssignment) -> bool| {
         table.assignments().filter(|(_, assignment)| of(assignment)).count()
     };
+    let lifecycle = &admin.shared.lifecycle;
+    let member = match coordinator::topology(&admin).is_in_coordinator() {
+        true => coordinator::report(&admin).await?,
+        false => None,
+    };
     let readiness = Readiness {
-        online: admin.shared.lifecycle.is_online(),
+        online: lifecycle.is_online(),
         slots_offline: count(|assignment| assignment.is_offline()),
         slots_locked: count(|assignment| assignment.is_locked && !assignment.is_offline()),
+        member: member.map(|report| Member::of(&report, lifecycle.has_started())),
     };
-    let is_ready = readiness.online && readiness.slots_offline == 0 && readiness.slots_locked == 0;
+    let is_hindered = readiness.member.as_ref().is_some_and(|member| member.reason.is_some());
+    let is_served = readiness.slots_offline == 0 && readiness.slots_locked == 0;
+    let is_ready = readiness.online && is_served && !is_hindered;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(reply::json_with(status, &readiness))
 }
@@ -73,7 +108,7 @@ pub(crate) async fn live(request: HttpRequest, admin: AdminData) -> Answer {
         return Ok(unauthorized());
     }
     let slowest = slow::slowest(&admin).await?;
-    Ok(reply::compact_json(&Live::of(View::now(&admin).await?, slowest)))
+    Ok(reply::compact_json(&Live::of(View::now(&admin).await?, slowest, SystemTime::now())))
 }
 
 /// `/keyway/config`: every setting but the secrets.

@@ -5,6 +5,7 @@
 //! | paths with an xauth       | who has it, that is who knows `product_auth`                       |
 //! | every other page          | everybody; with `admin_read_token` set, who has that or the xauth, |
 //! |                           | as `Authorization: Bearer ...`                                     |
+//! | setloglevel               | the same: the tools that use it know no secret                     |
 //! | model, healthz, readyz    | everybody: a dashboard and a supervisor begin there                |
 //!
 //! The server binds the loopback unless the configuration says otherwise. No answer and no log line

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use actors::coordination::CoordinatorReport;
 use actors::latency::{RequestClass, Snapshot};
 use actors::slow_log::Event;
 use actors::stats::{Overview, QueryOverview};
@@ -14,7 +15,7 @@ use crate::meter::CommandCounts;
 use crate::pages::no_answer;
 use crate::reply::Refusal;
 use crate::usage::Usage;
-use crate::{ACTOR_TIMEOUT, Admin, slots};
+use crate::{ACTOR_TIMEOUT, Admin, coordinator, slots};
 
 /// Everything that can be told. Totals count from the start of the process.
 pub(crate) struct View {
@@ -37,6 +38,8 @@ pub(crate) struct View {
     pub(crate) held: HashSet<SlotId>,
     /// Moves of slots.
     pub(crate) mover: MoverReport,
+    /// How the proxy stands with its coordinator, if it has one.
+    pub(crate) coordinator: Option<CoordinatorReport>,
 }
 
 /// One command, summed over all workers.
@@ -56,6 +59,7 @@ impl View {
         let fills = admin.topology.send(QueryFills).timeout(ACTOR_TIMEOUT);
         let fills = fills.await.map_err(no_answer)?;
         let mover = moves(admin).await?;
+        let coordinator = coordinator::report(admin).await?;
         let shared = &admin.shared;
         let uptime_ms = shared.started.elapsed().as_millis();
         Ok(Self {
@@ -71,6 +75,7 @@ impl View {
             table,
             fills: fills.count,
             mover,
+            coordinator,
             held: fills.held.iter().copied().collect(),
         })
     }
@@ -103,14 +108,14 @@ pub(crate) async fn moves(admin: &Admin) -> Result<MoverReport, Refusal> {
     }
 }
 
-fn sum<'a>(snapshots: impl Iterator<Item = &'a Snapshot>) -> Snapshot {
+pub(crate) fn sum<'a>(snapshots: impl Iterator<Item = &'a Snapshot>) -> Snapshot {
     snapshots.fold(Snapshot::default(), |mut sum, snapshot| {
         sum.add(snapshot);
         sum
     })
 }
 
-fn latency(admin: &Admin, class: RequestClass) -> Snapshot {
+pub(crate) fn latency(admin: &Admin, class: RequestClass) -> Snapshot {
     let workers = admin.shared.counters.iter();
     let of_class = |counters: &actors::worker::WorkerCounters| {
         counters.latency.get(class as usize).map(actors::latency::Histogram::snapshot)
@@ -123,7 +128,7 @@ fn slow(admin: &Admin, part: Event) -> u64 {
     admin.shared.sum(|counters| counters.slow.longest_in(part))
 }
 
-fn commands(admin: &Admin) -> Vec<Command> {
+pub(crate) fn commands(admin: &Admin) -> Vec<Command> {
     let known = admin.shared.commands.commands().map(|command| Command {
         name: command.name().to_ascii_lowercase(),
         counts: CommandCounts::sum(&admin.shared, command.id().index()),

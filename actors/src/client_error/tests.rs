@@ -20,7 +20,7 @@ const ALL: [RequestFailure; 12] = [
 /// Clients match on these texts: a change here is a change of the product.
 #[test]
 fn texts_for_clients_are_these() {
-    let texts = ALL.map(|failure| failure.to_client(Compat::Redis)).join("\n");
+    let texts = ALL.map(|failure| failure.to_client(Dialect::Redis)).join("\n");
     assert_eq!(
         texts,
         "ERR slot is offline, no backend is assigned to it\n\
@@ -41,7 +41,7 @@ fn texts_for_clients_are_these() {
 #[test]
 fn a_text_for_clients_is_one_line_with_a_known_prefix() {
     for failure in ALL {
-        let text = failure.to_client(Compat::Redis);
+        let text = failure.to_client(Dialect::Redis);
         assert!(
             (text.starts_with("ERR ") || text.starts_with("TRYAGAIN "))
                 && !text.contains(['\r', '\n']),
@@ -76,18 +76,67 @@ fn each_close_reason_has_a_label_of_its_own() {
 /// Source: what a Codis 3.2 proxy answers.
 #[test]
 fn texts_for_clients_of_codis_are_these() {
-    let text = |failure: RequestFailure| failure.to_client(Compat::Codis);
+    let text = |failure: RequestFailure| failure.to_client(Dialect::Codis3);
     assert_eq!(
         text(RequestFailure::SlotOffline),
         "ERR handle request, slot is not ready, may be offline"
     );
     assert_eq!(text(RequestFailure::BackendDown), "ERR handle response, backend conn reset");
     assert_eq!(text(RequestFailure::BackendLost), "ERR handle response, backend conn failure, EOF");
-    assert_eq!(text::for_codis(text::NO_AUTH, 16), "NOAUTH Authentication required");
-    assert_eq!(text::for_codis(text::WRONG_PASS, 16), "ERR invalid password");
     assert_eq!(
-        text::for_codis(text::DB_OUT_OF_RANGE, 16),
+        text::in_dialect(text::NO_AUTH, Dialect::Codis3, 16),
+        "NOAUTH Authentication required"
+    );
+    assert_eq!(text::in_dialect(text::WRONG_PASS, Dialect::Codis3, 16), "ERR invalid password");
+    assert_eq!(
+        text::in_dialect(text::DB_OUT_OF_RANGE, Dialect::Codis3, 16),
         "ERR invalid DB index, only accept DB [0,16)"
     );
-    assert_eq!(text::for_codis(text::SYNTAX, 16), text::SYNTAX);
+    assert_eq!(text::in_dialect(text::SYNTAX, Dialect::Codis3, 16), text::SYNTAX);
+}
+
+/// Source: what RebornDB, Codis 1.9.2 and Codis 2.0.14 answer.
+#[test]
+fn texts_for_clients_of_earlier_proxies_are_these() {
+    let texts = |dialect| {
+        [
+            text::NO_AUTH,
+            text::WRONG_PASS,
+            text::NO_PASSWORD_SET,
+            text::AUTH_ARITY,
+            text::PING_ARITY,
+            text::NOT_INTEGER,
+            text::DB_OUT_OF_RANGE,
+        ]
+        .map(|text| text::in_dialect(text, dialect, 16))
+    };
+    assert_eq!(
+        texts(Dialect::Codis2),
+        [
+            "NOAUTH Authentication required.",
+            "ERR invalid password",
+            "ERR Client sent AUTH, but no password is set",
+            "ERR wrong number of arguments for 'AUTH' command",
+            "ERR wrong number of arguments for 'PING' command",
+            "ERR invalid DB index",
+            "ERR invalid DB index, only accept DB 0",
+        ]
+    );
+    assert_eq!(
+        texts(Dialect::Reborn),
+        [
+            "ERR NOAUTH Authentication required",
+            "ERR invalid auth",
+            "ERR invalid auth",
+            "ERR invalid auth",
+            text::PING_ARITY,
+            "ERR invalid DB index",
+            "ERR invalid DB index, only accept DB 0",
+        ]
+    );
+    for failure in ALL {
+        for dialect in [Dialect::Codis1, Dialect::Codis2, Dialect::Reborn] {
+            assert_eq!(failure.to_client(dialect), failure.to_client(Dialect::Redis));
+        }
+    }
 }

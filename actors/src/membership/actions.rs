@@ -109,14 +109,16 @@ impl Actions {
 
     /// Takes a listing: returns the new names in their order, and forgets what is gone. What no
     /// dashboard would call an action is passed over.
-    pub(super) fn take_listing(&mut self, names: Vec<String>) -> Vec<(Sequence, String)> {
+    pub(super) fn take_listing(&mut self, names: &[String]) -> Vec<(Sequence, String)> {
         let mut new: Vec<(Sequence, String)> = names
             .iter()
             .filter(|name| !self.known.contains(*name))
             .filter_map(|name| Some((Sequence::of_name(name)?, name.clone())))
             .collect();
         new.sort();
-        self.known = names.into_iter().collect();
+        if !new.is_empty() || self.known.len() != names.len() {
+            self.known = names.iter().cloned().collect();
+        }
         self.waiting.retain(|_, action| self.known.contains(&action.name));
         new
     }

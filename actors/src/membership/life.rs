@@ -149,7 +149,7 @@ impl Life {
     /// Lives until the proxy leaves.
     pub(super) async fn live(mut self) {
         while let Some(coordinator) = self.connect().await {
-            self.book.begin_session();
+            self.book.begin_session(coordinator.session().timeout());
             let link = Link { coordinator, book: Rc::clone(&self.book) };
             let end = self.incarnation(&link).await;
             if let End::Leaving = end {
@@ -308,8 +308,8 @@ impl Life {
 
     async fn wait_for_online(&mut self, link: &Link, seen: &mut watch::Receiver<ProxyState>) {
         let actions = self.paths.actions();
+        let mut listing = link.list(&actions).await;
         loop {
-            let (names, changed) = link.insist(async |c| c.watch_children(&actions).await).await;
             // INVARIANT L-2: looked at after the listing.
             let state = match self.own_path() {
                 Ok(own) => {
@@ -320,13 +320,11 @@ impl Life {
             };
             match state.map(|proxy| proxy.state) {
                 Some(ProxyState::Online) => return,
-                Some(ProxyState::Offline) => {
-                    self.actions.begin_after(&names.unwrap_or_default());
-                }
+                Some(ProxyState::Offline) => self.actions.begin_after(&listing.names),
                 Some(ProxyState::MarkOffline) | None => {}
             }
             tokio::select! {
-                _ = changed.changed() => {}
+                () = &mut listing.changed => listing = link.list(&actions).await,
                 _ = seen.changed() => {}
                 () = sleep(POLL_PERIOD) => {}
             }

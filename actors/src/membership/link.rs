@@ -1,10 +1,11 @@
 //! A session with the coordinator, and calls that are made until they succeed.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coordinator::{Coordinator, CoordinatorError, SessionEvents, SessionState};
+use coordinator::{Coordinator, CoordinatorError, NodePath, SessionEvents, SessionState};
 use tokio::time::sleep;
 
 use super::book::{Book, Subject};
@@ -37,6 +38,15 @@ impl Link {
         }
     }
 
+    /// Lists the children of a node, and keeps an eye on them.
+    pub(super) async fn list(&self, path: &NodePath) -> Listing {
+        let (names, watch) = self.insist(async |c| c.watch_children(path).await).await;
+        let changed = Box::pin(async move {
+            let _ = watch.changed().await;
+        });
+        Listing { names: names.unwrap_or_default(), changed }
+    }
+
     /// Tells of a call that failed, and waits a little.
     pub(super) async fn failed(&self, error: &CoordinatorError) {
         if *error != CoordinatorError::SessionOver {
@@ -44,6 +54,15 @@ impl Link {
         }
         sleep(RETRY_PAUSE).await;
     }
+}
+
+/// The children of a node at some time.
+pub(super) struct Listing {
+    /// Their names; none when there is no such node.
+    pub(super) names: Vec<String>,
+    /// Ends when it is so no longer, or cannot be known any more. Kept until then: to take a watch
+    /// back is a request that old servers do not know.
+    pub(super) changed: Pin<Box<dyn Future<Output = ()>>>,
 }
 
 /// Notes the contact for as long as the session goes on; ends with it.

@@ -52,9 +52,9 @@ impl Life {
     ) {
         let actions = self.paths.actions();
         let mut pause = LOOK_PAUSES.0;
+        let mut listing = link.list(&actions).await;
         while *seen.borrow_and_update() != ProxyState::Offline {
-            let (names, changed) = link.insist(async |c| c.watch_children(&actions).await).await;
-            let new = self.actions.take_listing(names.unwrap_or_default());
+            let new = self.actions.take_listing(&listing.names);
             let mut has_progress = !new.is_empty();
             for batch in new.chunks(BATCH_MAX) {
                 self.examine(link, me, batch).await;
@@ -67,7 +67,7 @@ impl Life {
             pause = if has_progress { LOOK_PAUSES.0 } else { LOOK_PAUSES.1.min(pause * 2) };
             let next_look = self.next_look(pause);
             tokio::select! {
-                _ = changed.changed() => {}
+                () = &mut listing.changed => listing = link.list(&actions).await,
                 _ = seen.changed() => {}
                 () = next_look => {}
             }

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use coordinator::codis1::{Proxy, Stored as _};
-use coordinator::{Access, CoordinatorError, Lifetime, Node, NodePath, Watch};
+use coordinator::{Access, CoordinatorError, Lifetime, Node, NodePath};
 use slog::{info, warn};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -37,7 +37,6 @@ struct Rival {
     path: NodePath,
     node: Node,
     proxy: Proxy,
-    watch: Watch,
 }
 
 impl Life {
@@ -45,7 +44,7 @@ impl Life {
     pub(super) async fn register(&mut self, link: &Link, me: &Proxy) -> Result<(), End> {
         let own = self.own_path()?;
         link.insist(async |c| c.create_directory(&self.paths.proxies()).await).await;
-        let session = self.around.session_timeout();
+        let session = link.coordinator.session().timeout();
         let deadline = Instant::now() + session * 2 + EXPIRY_MARGIN;
         loop {
             if let Some(rival) = self.rival(link, me, None).await {
@@ -103,12 +102,12 @@ impl Life {
         let names = link.insist(async |c| c.list(&self.paths.proxies()).await).await;
         for name in names.unwrap_or_default() {
             let Ok(path) = self.paths.proxy(&name) else { continue };
-            let (node, watch) = link.insist(async |c| c.watch(&path).await).await;
+            let node = link.insist(async |c| c.read(&path).await).await;
             let Some(node) = node.filter(|node| !node.stat.is_ours) else { continue };
             let proxy = Proxy::decode(&path, &node.data).unwrap_or_default();
             let is_in_the_way = name == me.id || proxy.addr == me.addr;
             if is_in_the_way && before.is_none_or(|created| node.stat.created < created) {
-                return Some(Rival { path, node, proxy, watch });
+                return Some(Rival { path, node, proxy });
             }
         }
         None
@@ -122,7 +121,7 @@ impl Life {
         rival: Rival,
         deadline: Instant,
     ) -> Result<(), End> {
-        let Rival { path, node, proxy, watch } = rival;
+        let Rival { path, node, proxy } = rival;
         if self.is_predecessor(me, &proxy) {
             warn!(self.around.log, "the node of an earlier run is deleted"; "node" => %path,
                 "pid" => proxy.pid, "start_at" => &proxy.start_at);
@@ -136,6 +135,10 @@ impl Life {
             proxy.addr, proxy.pid, proxy.start_at
         );
         link.book.alarm(Subject::Registration, format!("{text}; waiting until it is gone"));
+        let (now, watch) = link.insist(async |c| c.watch(&path).await).await;
+        if now.is_none_or(|now| now.stat.created != node.stat.created) {
+            return Ok(());
+        }
         match timeout_at(deadline, watch.changed()).await {
             Ok(Ok(())) => Ok(()),
             // The session's end is everybody's end.

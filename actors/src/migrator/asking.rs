@@ -345,6 +345,6 @@ impl MigratorActor {
     }
 
     pub(super) fn refusal(&self, method: MoveMethod, text: &str) -> String {
-        wire::refusal_text(self.worker.settings.config.compat, method, text)
+        wire::refusal_text(self.worker.commands.dialect(), method, text)
     }
 }

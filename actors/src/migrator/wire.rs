@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use command::Args;
-use config::Compat;
+use command::Dialect;
 use resp::encode;
 use resp::value::Value;
 use routing::BackendAddr;
@@ -184,13 +184,13 @@ impl ExecAnswer {
 }
 
 /// What a client is told when a source refuses to let go: nothing was executed.
-pub(super) fn refusal_text(compat: Compat, method: MoveMethod, text: &str) -> String {
-    match (compat, method) {
-        (Compat::Codis, MoveMethod::SemiAsync) => {
+pub(super) fn refusal_text(dialect: Dialect, method: MoveMethod, text: &str) -> String {
+    match (dialect, method) {
+        (Dialect::Codis3, MoveMethod::SemiAsync) => {
             format!("ERR handle request, bad slotsmgrt-exec-wrapper resp: {text}")
         }
-        (Compat::Codis, _) => format!("ERR handle request, bad slotsmgrt resp: {text}"),
-        (Compat::Redis, _) => format!(
+        (Dialect::Codis3, _) => format!("ERR handle request, bad slotsmgrt resp: {text}"),
+        (_, _) => format!(
             "TRYAGAIN key could not be moved from its source, the request was not executed: {text}"
         ),
     }

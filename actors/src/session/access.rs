@@ -4,6 +4,7 @@ use command::{Args, LocalCommand, Plan, Planned};
 use resp::ProtocolError;
 use resp::request::RequestLimits;
 
+use super::manners::{Manners, Unknown};
 use crate::worker::{Credentials, Settings};
 
 /// An unknown client may send requests of at most this many arguments, as in Redis.
@@ -38,17 +39,18 @@ pub(super) fn protocol_error_text(error: &ProtocolError, is_authenticated: bool)
     }
 }
 
-/// Whether a request may only be served to a client that has said its password. Wrong requests
-/// are refused as such, as Redis does.
-pub(super) fn needs_authentication(planned: &Planned<'_>) -> bool {
-    let is_open = matches!(
-        planned.plan,
-        Plan::Local(
-            LocalCommand::Auth | LocalCommand::Hello | LocalCommand::Quit | LocalCommand::Reset
-        )
-    );
-    let is_wrong = matches!(&planned.plan, Plan::Reject(rejection) if rejection.precedes_auth());
-    !is_open && !is_wrong
+/// Whether a request may only be served to a client that has said its password. Where it is Redis
+/// that the client finds, wrong requests are refused as such.
+pub(super) fn needs_authentication(planned: &Planned<'_>, manners: &Manners) -> bool {
+    use LocalCommand::{Auth, Hello, Quit, Reset};
+    match &planned.plan {
+        Plan::Local(Auth | Hello) => false,
+        Plan::Local(Quit | Reset) => manners.unknown == Unknown::Closed,
+        Plan::Reject(rejection) => {
+            manners.unknown != Unknown::ToldFaults || !rejection.precedes_auth()
+        }
+        _ => true,
+    }
 }
 
 /// Whether a request is a line of HTTP that a browser can be made to send to any port.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use command::{Args, ClientCommand};
-use config::Compat;
 use resp::encode;
 
 use super::{LocalAnswered, ReplyMode, SessionActor};
@@ -165,11 +164,12 @@ impl SessionActor {
         let Some(me) = self.me.as_ref().map(Arc::clone) else {
             return;
         };
+        let dialect = self.worker.commands.dialect();
         actix_rt::spawn(async move {
             let answer = tokio::time::timeout(ANSWER_TIMEOUT, question).await.ok().flatten();
             let reply = answer.unwrap_or_else(|| {
                 let mut error = Vec::new();
-                encode::error(&mut error, RequestFailure::ProxyTimeout.to_client(Compat::Redis));
+                encode::error(&mut error, RequestFailure::ProxyTimeout.to_client(dialect));
                 error
             });
             #[expect(clippy::disallowed_methods, reason = "BOUND: one answer per entered request")]

@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use command::{
     Args, ClientCommand, Command, LatencyCommand, LocalCommand, Protocol, SlowLogCommand,
 };
-use config::Compat;
 use resp::encode;
 
+use super::manners::{PingArgument, WrongPassword};
 use super::{Phase, ReplyMode, SessionActor, access};
 use crate::client_error::{CloseReason, text};
 use crate::session::window::Ticket;
@@ -23,15 +23,7 @@ impl SessionActor {
         command: Option<&Command>,
     ) {
         match local {
-            // The arity in the table has no upper end, and yet Redis refuses a second message.
-            LocalCommand::Ping if args.len() > 2 => {
-                self.worker.counters.rejected_total.add(1);
-                self.settle_error(ticket, text::PING_ARITY);
-            }
-            LocalCommand::Ping => self.settle_with(ticket, |out| match args.get(1) {
-                Some(message) => encode::bulk(out, message),
-                None => encode::simple_string(out, "PONG"),
-            }),
+            LocalCommand::Ping => self.ping(ticket, args),
             LocalCommand::Echo => {
                 self.settle_with(ticket, |out| {
                     encode::bulk(out, args.get(1).unwrap_or_default());
@@ -99,6 +91,22 @@ impl SessionActor {
         self.phase = Phase::Draining;
     }
 
+    /// The arity in the table has no upper end, and yet Redis refuses a second message.
+    fn ping(&mut self, ticket: Ticket, args: &Args<'_>) {
+        match (self.manners().ping, args.get(1)) {
+            (PingArgument::Ignored, _) | (_, None) => {
+                self.settle_with(ticket, |out| encode::simple_string(out, "PONG"));
+            }
+            (PingArgument::Message, Some(message)) if args.len() == 2 => {
+                self.settle_with(ticket, |out| encode::bulk(out, message));
+            }
+            (PingArgument::Message | PingArgument::Backend | PingArgument::Refused, Some(_)) => {
+                self.worker.counters.rejected_total.add(1);
+                self.settle_error(ticket, text::PING_ARITY);
+            }
+        }
+    }
+
     /// Back to the state of a new connection.
     fn reset(&mut self, ticket: Ticket) {
         let settings = std::sync::Arc::clone(&self.worker.settings);
@@ -120,6 +128,7 @@ impl SessionActor {
 
     fn select(&mut self, ticket: Ticket, args: &Args<'_>) {
         let databases = self.worker.settings.config.backend_number_databases;
+        let has_databases = self.manners().has_databases;
         let index = args.get(1).and_then(parse_integer);
         let Some(index) = index else {
             return self.settle_error(ticket, text::NOT_INTEGER);
@@ -128,7 +137,9 @@ impl SessionActor {
             return self.settle_error(ticket, text::NOT_INTEGER_32);
         }
         match u16::try_from(index) {
-            Ok(database) if usize::from(database) < databases => {
+            // There is one, and the client is in it.
+            Ok(0) if !has_databases => self.settle_ok(ticket),
+            Ok(database) if has_databases && usize::from(database) < databases => {
                 self.change_database(database);
                 self.settle_ok(ticket);
             }
@@ -137,31 +148,35 @@ impl SessionActor {
     }
 
     fn auth(&mut self, ticket: Ticket, args: &Args<'_>) {
-        let is_codis = self.worker.settings.config.compat == Compat::Codis;
-        if is_codis && args.len() != 2 {
-            return self.settle_error(ticket, "ERR wrong number of arguments for 'AUTH' command");
-        }
-        if args.len() > 3 {
-            return self.settle_error(ticket, text::SYNTAX);
-        }
+        let manners = self.manners();
         let has_password = !self.worker.settings.session_credentials.password.is_empty();
+        if !has_password && manners.grants_without_password {
+            return self.settle_ok(ticket);
+        }
         let given = match (args.get(1), args.get(2)) {
-            (Some(_), None) if !has_password => {
-                self.settle_error(ticket, text::NO_PASSWORD_SET);
-                return;
-            }
-            (Some(password), None) => self.log_in(None, password),
-            (Some(user), Some(password)) => self.log_in(Some(user), password),
-            (None, _) => false,
+            (_, Some(_)) if args.len() > 3 && manners.knows_users => Err(text::SYNTAX),
+            (_, Some(_)) if !manners.knows_users => Err(text::AUTH_ARITY),
+            (Some(_), None) if !has_password => Err(text::NO_PASSWORD_SET),
+            (Some(password), None) => Ok(self.log_in(None, password)),
+            (Some(user), Some(password)) => Ok(self.log_in(Some(user), password)),
+            (None, _) => Ok(false),
         };
-        if given {
-            self.settle_ok(ticket);
-        } else {
-            // At a Codis proxy a wrong password also ends what a right one has given.
-            if is_codis {
-                self.set_authenticated(false);
+        match given {
+            Ok(true) => self.settle_ok(ticket),
+            Ok(false) => {
+                if manners.wrong_password != WrongPassword::ChangesNothing {
+                    self.set_authenticated(false);
+                }
+                self.refuse_auth(ticket, text::WRONG_PASS);
             }
-            self.settle_error(ticket, text::WRONG_PASS);
+            Err(text) => self.refuse_auth(ticket, text),
+        }
+    }
+
+    fn refuse_auth(&mut self, ticket: Ticket, text: &str) {
+        self.settle_error(ticket, text);
+        if self.manners().wrong_password == WrongPassword::Closes {
+            self.drain(CloseReason::AfterReply);
         }
     }
 

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use command::{Args, LocalCommand, Plan, Planned};
-use config::Compat;
 use resp::encode;
 
 use super::SessionActor;
+use super::manners::PingArgument;
 use crate::router::named::AskBackend;
 use crate::session::window::Ticket;
 
@@ -28,7 +28,7 @@ impl SessionActor {
     pub(super) fn in_dialect<'t>(&self, planned: Planned<'t>, args: &Args<'_>) -> Planned<'t> {
         let is_named = matches!(planned.plan, Plan::Local(LocalCommand::Ping | LocalCommand::Info))
             && args.len() > 1
-            && self.worker.settings.config.compat == Compat::Codis;
+            && self.manners().ping == PingArgument::Backend;
         if is_named { Planned { plan: Plan::NamedBackend, ..planned } } else { planned }
     }
 

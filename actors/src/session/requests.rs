@@ -3,17 +3,16 @@
 //! Requests of one read leave in one batch. A batch is for one database and points into one piece
 //! of memory, so SELECT and inline requests end it.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use command::{Access, Args, Command, Plan, Planned};
-use config::Compat;
 use resp::ProtocolError;
 use resp::request::{Framed, Span};
 use slog::info;
 
+use super::manners::Unknown;
 use super::pump::reservation;
 use super::{Phase, ReplyMode, SessionActor, access};
 use crate::client_error::{CloseReason, text};
@@ -108,6 +107,15 @@ impl SessionActor {
         self.drain(CloseReason::Http);
     }
 
+    /// The client has not said its password.
+    fn refuse_unknown(&mut self, ticket: Ticket) {
+        self.worker.counters.rejected_total.add(1);
+        self.settle_error(ticket, text::NO_AUTH);
+        if self.manners().unknown == Unknown::Closed {
+            self.drain(CloseReason::AfterReply);
+        }
+    }
+
     /// Plans one request and gives it its place in the window.
     fn enter(&mut self, frame: &[u8], spans: &[Span], start: usize, batch: &mut Batch) {
         let worker = std::rc::Rc::clone(&self.worker);
@@ -134,9 +142,8 @@ impl SessionActor {
         let is_muted = self.is_muted();
         self.waits_for_replies = false;
         let ticket = self.window.enter(len, is_muted, self.tag(&planned));
-        if !self.is_authenticated && access::needs_authentication(&planned) {
-            worker.counters.rejected_total.add(1);
-            self.settle_error(ticket, text::NO_AUTH);
+        if !self.is_authenticated && access::needs_authentication(&planned, self.manners()) {
+            self.refuse_unknown(ticket);
             return;
         }
         self.keep(&planned, (frame, position), &args, batch);
@@ -169,11 +176,8 @@ impl SessionActor {
             }
             Plan::Reject(rejection) => {
                 worker.counters.rejected_total.add(1);
-                let compat = worker.settings.config.compat;
-                self.settle_with(ticket, |out| match compat {
-                    Compat::Redis => rejection.encode(out),
-                    Compat::Codis => rejection.encode_for_codis(out),
-                });
+                let dialect = worker.commands.dialect();
+                self.settle_with(ticket, |out| rejection.encode_in(dialect, &args, out));
             }
         }
     }
@@ -261,11 +265,8 @@ impl SessionActor {
 
     /// Settles a request with an error text, which includes its prefix.
     pub(super) fn settle_error(&mut self, ticket: Ticket, text: &str) {
-        let config = &self.worker.settings.config;
-        let text = match config.compat {
-            Compat::Redis => Cow::Borrowed(text),
-            Compat::Codis => text::for_codis(text, config.backend_number_databases),
-        };
+        let databases = self.worker.settings.config.backend_number_databases;
+        let text = text::in_dialect(text, self.worker.commands.dialect(), databases);
         self.settle_with(ticket, |out| resp::encode::error(out, &text));
     }
 }

@@ -3,7 +3,9 @@ use std::time::Duration;
 use super::*;
 use crate::settings::keys;
 use crate::value::Shown;
-use crate::{LogLevel, ProtoType};
+use crate::{Compat, LogLevel, ProtoType};
+
+mod ini;
 
 fn from_file(text: &str) -> Result<Loaded, ConfigError> {
     let mut loader = Loader::new();
@@ -27,10 +29,15 @@ fn check_warnings(text: &str, expected: &[&str]) {
     assert_eq!(texts(&loaded.warnings), expected, "{text}");
 }
 
+/// The defaults, with the proxy that `auto` stands for.
+fn defaults() -> Config {
+    Config { compat: Compat::Redis, ..Config::default() }
+}
+
 #[test]
 fn an_empty_file_gives_the_defaults() {
     let loaded = from_file("").unwrap();
-    assert_eq!(loaded.config, Config::default());
+    assert_eq!(loaded.config, defaults());
     assert!(loaded.warnings.is_empty());
 }
 
@@ -49,7 +56,7 @@ fn a_product_name_is_a_word() {
 #[test]
 fn the_default_file_gives_the_defaults() {
     let loaded = from_file(&crate::default_file()).unwrap();
-    assert_eq!(loaded.config, Config::default());
+    assert_eq!(loaded.config, defaults());
     assert!(loaded.warnings.is_empty());
 }
 

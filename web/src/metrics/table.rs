@@ -99,6 +99,14 @@ metrics! {
     FILLS: Gauge, "keyway_slot_fills", [], "Changes of slots that are under way or wait.";
     PARKED: Gauge, "keyway_requests_parked", [], "Requests that wait for slots that are held or locked, at most slot_parked_max in each worker.";
     PARKED_BYTES: Gauge, "keyway_parked_bytes", [], "Bytes of the requests that wait for slots, at most slot_parked_bytes_max in each worker.";
+    COORDINATOR_CONNECTED: Gauge, "keyway_coordinator_connected", [], "1 while there is contact with the coordinator. This metric and those below are there only when the proxy has a coordinator.";
+    COORDINATOR_SESSION_AGE: Gauge, "keyway_coordinator_session_age_seconds", [], "Age of the session with the coordinator. Left out while there is none.";
+    COORDINATOR_SESSIONS: Counter, "keyway_coordinator_sessions_total", [], "Sessions with the coordinator so far. One more is one that was lost.";
+    COORDINATOR_MEMBERSHIP: Gauge, "keyway_coordinator_membership", ["state"], "1 for what the proxy is in its product, 0 for the other states. state: unregistered (not known there), waiting (registered, not put online), online, leaving.";
+    COORDINATOR_ANSWERED: Counter, "keyway_coordinator_actions_answered_total", [], "Actions of the dashboard that were answered.";
+    COORDINATOR_WAITING: Gauge, "keyway_coordinator_actions_waiting", [], "Actions that wait for their effect, and so for their answer.";
+    COORDINATOR_LAST_ACTION: Gauge, "keyway_coordinator_last_action_timestamp_seconds", [], "When the last action was seen, in Unix time. Left out before the first one.";
+    COORDINATOR_ALARMS: Gauge, "keyway_coordinator_alarms", [], "What an operator has to look at, such as nodes that make no sense; /keyway/coordinator has their texts. 0 when all is well.";
 }
 
 /// The document of the metrics, in Markdown.

@@ -7,6 +7,7 @@ use actors::stats::Overview;
 use super::table::ALL;
 use super::*;
 use crate::backends::tests::{conn, table as slot_table};
+use crate::coordinator::tests::report;
 use crate::meter::CommandCounts;
 use crate::view::Command;
 
@@ -65,6 +66,7 @@ fn view() -> View {
         fills: 1,
         held: routing::SlotId::new(1).into_iter().collect(),
         mover: mover::MoverReport::nothing(),
+        coordinator: Some(report()),
     }
 }
 
@@ -149,8 +151,28 @@ fn samples_have_their_labels_and_seconds() {
         "keyway_slots{state=\"normal\"} 1",
         "keyway_requests_parked 5",
         "keyway_parked_bytes 155",
+        "keyway_coordinator_connected 1",
+        "keyway_coordinator_sessions_total 2",
+        "keyway_coordinator_membership{state=\"online\"} 1",
+        "keyway_coordinator_membership{state=\"waiting\"} 0",
+        "keyway_coordinator_actions_answered_total 41",
+        "keyway_coordinator_actions_waiting 1",
+        "keyway_coordinator_last_action_timestamp_seconds 1000060.5",
+        "keyway_coordinator_alarms 1",
     ] {
         assert!(text.lines().any(|known| known == line), "no `{line}` in:\n{text}");
+    }
+}
+
+#[test]
+fn there_are_no_metrics_of_a_coordinator_without_one() {
+    let text = render(&View { coordinator: None, ..view() });
+    assert!(!text.contains("keyway_coordinator"), "{text}");
+    let young = CoordinatorReport { session_since: None, last_action: None, ..report() };
+    let text = render(&View { coordinator: Some(young), ..view() });
+    assert!(text.contains("keyway_coordinator_connected"), "{text}");
+    for absent in ["session_age_seconds", "last_action_timestamp_seconds"] {
+        assert!(!text.contains(absent), "{text}");
     }
 }
 

@@ -21,23 +21,23 @@ fn waiting(name: &str) -> WaitingAction {
 fn each_action_is_new_once_whatever_its_number() {
     let mut actions = Actions::default();
     actions.begin_after(&names(&[2, 4]));
-    assert_eq!(numbers(&actions.take_listing(names(&[4, 2, 10, 8]))), [8, 10]);
-    assert_eq!(numbers(&actions.take_listing(names(&[10, 8]))), [0_u64; 0]);
+    assert_eq!(numbers(&actions.take_listing(&names(&[4, 2, 10, 8]))), [8, 10]);
+    assert_eq!(numbers(&actions.take_listing(&names(&[10, 8]))), [0_u64; 0]);
     // A dashboard was slow to write what it had a number for.
-    assert_eq!(numbers(&actions.take_listing(names(&[10, 6, 8]))), [6]);
+    assert_eq!(numbers(&actions.take_listing(&names(&[10, 6, 8]))), [6]);
     let foreign = ["lock", "", "12x", "name_0000000012"].map(str::to_owned);
-    assert_eq!(numbers(&actions.take_listing(foreign.into())), [12]);
+    assert_eq!(numbers(&actions.take_listing(&foreign)), [12]);
 }
 
 #[test]
 fn an_action_that_is_withdrawn_waits_no_longer() {
     let mut actions = Actions::default();
-    let new = actions.take_listing(names(&[2, 4]));
+    let new = actions.take_listing(&names(&[2, 4]));
     for (sequence, name) in new {
         actions.enter(sequence, waiting(&name));
     }
     assert_eq!(actions.waiting_count(), 2);
-    actions.take_listing(names(&[4, 6]));
+    actions.take_listing(&names(&[4, 6]));
     assert_eq!(actions.waiting().map(|(sequence, _)| sequence.0).collect::<Vec<_>>(), [4]);
     actions.remove(Sequence(4));
     assert_eq!(actions.waiting_count(), 0);
@@ -82,7 +82,7 @@ proptest! {
         let mut before = std::collections::BTreeSet::new();
         for listing in listings {
             let listed: Vec<u64> = listing.iter().copied().collect();
-            let new = actions.take_listing(names(&listed));
+            let new = actions.take_listing(&names(&listed));
             let expected: Vec<u64> = listing.difference(&before).copied().collect();
             prop_assert_eq!(numbers(&new), expected);
             before = listing;

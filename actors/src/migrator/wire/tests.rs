@@ -80,7 +80,7 @@ fn only_a_clear_answer_lets_go_of_keys() {
     let wrong = "should be integer, but got <string>";
     assert_eq!(read(MoveMethod::Sync, b"+OK\r\n"), failed(wrong));
     assert_eq!(
-        refusal_text(Compat::Codis, MoveMethod::Sync, wrong),
+        refusal_text(Dialect::Codis3, MoveMethod::Sync, wrong),
         "ERR handle request, bad slotsmgrt resp: should be integer, but got <string>"
     );
 }
@@ -101,7 +101,7 @@ fn a_wrapped_request_is_answered_by_its_second_element() {
         }
     }
     let failed = |answer: &[u8]| match ExecAnswer::read(answer) {
-        ExecAnswer::Failed(text) => refusal_text(Compat::Codis, MoveMethod::SemiAsync, &text),
+        ExecAnswer::Failed(text) => refusal_text(Dialect::Codis3, MoveMethod::SemiAsync, &text),
         other => panic!("{other:?}"),
     };
     let prefix = "ERR handle request, bad slotsmgrt-exec-wrapper resp: ";
