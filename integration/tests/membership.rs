@@ -9,7 +9,7 @@ use integration::old_dashboard::forms::{ProxyForm, SlotForm};
 use integration::old_dashboard::proxies::wait_serves;
 use integration::old_dashboard::{Failure, Flavour};
 use integration::ports::free_port;
-use integration::product::{SLOTS_OF_GROUPS, key_in};
+use integration::product::{SLOTS_OF_GROUPS, key_in, send_surely};
 use integration::proxy::ProxyOptions;
 use integration::{DEADLINE, Deadline, OldDashboard, Product, RedisServer, ZooKeeper, wait_until};
 
@@ -395,7 +395,7 @@ fn a_proxy_that_takes_its_leave_answers_actions_until_it_has_left() {
     let mut client = proxy.client();
     assert_eq!(client.text(&["SET", &key, "0"]), "+OK\r\n");
     product.one.freeze();
-    client.send(integration::raw_client::encode(&["INCR", &key]));
+    send_surely(&mut client, &["INCR", &key]);
     proxy.request_stop();
     proxy.wait_logged("stopping: no more clients, finishing what is in flight");
     let other = product.dashboard.slot(SLOTS_OF_GROUPS[1]);
