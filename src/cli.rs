@@ -318,8 +318,7 @@ pub(crate) struct SettingArgs {
         value_parser = NonEmptyStringValueParser::new()
     )]
     pub(crate) session_auth: Option<String>,
-    /// Who says which server has which slot: codis1, codis2 and reborn have it in a coordinator
-    /// [default: codis3]
+    /// codis1, codis2 or reborn: a coordinator says which server has each slot [default: codis3]
     #[arg(long, value_name = "KIND", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) topology: Option<String>,
     /// Addresses of that coordinator, with commas between them

@@ -86,12 +86,6 @@ pub struct Surroundings {
     pub log: Logger,
 }
 
-impl Surroundings {
-    fn session_timeout(&self) -> Duration {
-        self.shared.settings.config.coordinator_session_timeout
-    }
-}
-
 /// Connects to the coordinator of the settings.
 #[must_use]
 pub fn connect_by(settings: Arc<Settings>) -> Connect {

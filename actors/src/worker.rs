@@ -27,6 +27,7 @@ use tokio::time::Instant;
 use crate::chance::Chance;
 use crate::io::ReadArena;
 use crate::latency::{Histogram, RequestClass};
+use crate::session::dialect_of;
 use crate::session::window::{Left, WindowLimits};
 use crate::slow_log::{self, BackendNames, SlowCounts, SlowLog, wrapped};
 
@@ -140,7 +141,7 @@ impl Shared {
         Self {
             counters: counters.collect(),
             buffered: BufferGauge::new(settings.config.proxy_max_offheap_size),
-            commands: Arc::new(commands.in_dialect(crate::session::dialect_of(&settings.config))),
+            commands: Arc::new(commands.in_dialect(dialect_of(&settings.config))),
             settings: Arc::new(settings),
             listen,
             started: Instant::now(),

@@ -208,6 +208,9 @@ impl Rejection {
     /// some of its own: for commands that it does not allow, and for the arity of those that it
     /// handles itself.
     pub fn encode_in(&self, dialect: Dialect, args: &Args<'_>, out: &mut Vec<u8>) {
+        if dialect == Dialect::Redis {
+            return self.encode(out);
+        }
         let is_forbidden =
             matches!(self, Self::NotYet { .. } | Self::Refused { .. }) || dialect.forbids(args);
         let has_own_arity = match (dialect, self) {

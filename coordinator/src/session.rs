@@ -79,27 +79,36 @@ impl SessionState {
 
 /// What happens to a session, for those who must know.
 #[derive(Clone, Debug)]
-pub struct SessionEvents(watch::Receiver<SessionState>);
+pub struct SessionEvents {
+    state: watch::Receiver<SessionState>,
+    timeout: Duration,
+}
 
 impl SessionEvents {
     /// The state now.
     #[must_use]
     pub fn state(&self) -> SessionState {
-        *self.0.borrow()
+        *self.state.borrow()
+    }
+
+    /// How long the session outlives the last sign of life, as the coordinator has agreed to.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Waits for the next change and returns the state then; at once when the session is over.
     /// States that nobody looked at in time are left out, except the last.
     pub async fn changed(&mut self) -> SessionState {
-        if !self.state().is_over() && self.0.changed().await.is_err() {
+        if !self.state().is_over() && self.state.changed().await.is_err() {
             return SessionState::Closed;
         }
-        *self.0.borrow_and_update()
+        *self.state.borrow_and_update()
     }
 
     /// Waits for the end of the session.
     pub async fn over(&mut self) -> SessionState {
-        match self.0.wait_for(|state| state.is_over()).await {
+        match self.state.wait_for(|state| state.is_over()).await {
             Ok(state) => *state,
             Err(_) => SessionState::Closed,
         }
@@ -123,7 +132,7 @@ impl Session {
     }
 
     pub(crate) fn events(&self) -> SessionEvents {
-        SessionEvents(self.state.subscribe())
+        SessionEvents { state: self.state.subscribe(), timeout: self.timeouts.session }
     }
 
     /// Notes an answer to a call that was sent at this time.

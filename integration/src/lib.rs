@@ -13,9 +13,11 @@
 //! * [`moves`]: servers, proxies and data for moves of slots that Keyway's own mover makes.
 //! * [`history`]: what clients were told, and whether that can be.
 //! * [`workload`]: clients that make such histories.
+//! * [`counter`]: a client that counts, to see which server a proxy uses.
 //! * [`slot_mover`]: moves slots forth and back under two proxies, as a dashboard does.
 //! * [`zookeeper`]: a real ZooKeeper, three of them, and a session of the test's own.
 //! * [`old_dashboard`]: a dashboard of Codis 1.9, Codis 2.0 or RebornDB.
+//! * [`product`]: such a product with two groups, ready for proxies.
 //! * [`etcd`]: a real etcd.
 //! * [`gate`]: stands between a client and a server, and holds or cuts what passes.
 //! * [`http_receiver`]: a scripted HTTP server, for what the proxy calls.
@@ -30,6 +32,7 @@
 
 pub mod admin;
 pub mod browser;
+pub mod counter;
 pub mod etcd;
 pub mod fake_server;
 pub mod gate;
@@ -41,6 +44,7 @@ pub mod moves;
 pub mod old_dashboard;
 pub mod ports;
 pub mod process;
+pub mod product;
 pub mod proxy;
 pub mod random;
 pub mod raw_client;
@@ -60,6 +64,7 @@ pub use fake_server::FakeServer;
 pub use gate::Gate;
 pub use groups::TwoGroups;
 pub use old_dashboard::OldDashboard;
+pub use product::Product;
 pub use proxy::KeywayProxy;
 pub use raw_client::RawClient;
 pub use redis_server::RedisServer;

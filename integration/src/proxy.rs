@@ -168,6 +168,12 @@ impl KeywayProxy {
         self.listen
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Where the admin API listens.
     #[must_use]
     pub fn admin_addr(&self) -> SocketAddr {

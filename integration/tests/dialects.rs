@@ -125,6 +125,20 @@ fn codis_2_refuses_what_stands_behind_ping() {
 }
 
 #[test]
+fn the_one_database_is_that_in_which_clients_begin() {
+    let server = RedisServer::start();
+    let mut proxy = KeywayProxy::options()
+        .config("compat = \"codis2\"")
+        .argument(&format!("redis://{}/3", server.addr()))
+        .start();
+    check(&proxy, &[("SET a 1", OK), ("SELECT 0", OK), ("GET a", "$1\r\n1\r\n")]);
+    proxy.terminate();
+    let mut direct = server.client();
+    assert_eq!(direct.text(&["SELECT", "3"]), OK);
+    assert_eq!(direct.text(&["GET", "a"]), "$1\r\n1\r\n");
+}
+
+#[test]
 fn codis_1_takes_every_password_where_none_is_set() {
     let (_server, mut proxy) = start("codis1", &[]);
     check(

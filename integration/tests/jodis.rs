@@ -1,7 +1,7 @@
 //! Jodis: the proxy's node in a real ZooKeeper and a real etcd, whatever happens to the node, the
 //! coordinator and the proxy. Clients are served all the time.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::time::Duration;
 
 use integration::etcd::EtcdNode;
@@ -9,7 +9,7 @@ use integration::ports::free_port;
 use integration::proxy::ProxyOptions;
 use integration::zookeeper::client::{Access, Lifetime, Node};
 use integration::{
-    AdminClient, DEADLINE, Deadline, Etcd, Gate, KeywayProxy, RedisServer, ZooKeeper,
+    AdminClient, DEADLINE, Deadline, Ensemble, Etcd, Gate, KeywayProxy, RedisServer, ZooKeeper,
     ZooKeeperClient, wait_until,
 };
 use serde_json::{Value, json};
@@ -17,20 +17,23 @@ use serde_json::{Value, json};
 /// What happens at once, on a busy machine.
 const SOON: Duration = Duration::from_secs(2);
 
+/// Between two tries to connect are five seconds at most, and one may take as long.
+const SOON_FOUND: Duration = Duration::from_secs(15);
+
 const SESSION_OVER: &str = "the session with the coordinator is over";
 const NOT_REGISTERED: &str = "the proxy is not registered with the coordinator";
 const REGISTERED: &str = "registered with the coordinator";
 
 /// A proxy over a server that registers in the coordinator at an address, with a session that is
 /// soon over.
-fn options(kind: &str, coordinator: SocketAddr, server: &RedisServer) -> ProxyOptions {
+fn options(kind: &str, coordinator: impl Display, server: &RedisServer) -> ProxyOptions {
     patient(kind, coordinator, server, "3s")
 }
 
 /// The same with a session of this length.
 fn patient(
     kind: &str,
-    coordinator: SocketAddr,
+    coordinator: impl Display,
     server: &RedisServer,
     session: &str,
 ) -> ProxyOptions {
@@ -108,7 +111,7 @@ fn a_proxy_is_registered_as_codis_registers_it_once_it_takes_clients() {
     admin.fill(&integration::admin::all_slots_on(&server)).expect_ok();
     assert!(!client.exists("/jodis"), "registered before it takes clients");
     admin.put("/api/proxy/start/{x}").expect_ok();
-    let node = wait_registered(&client, &proxy, SOON);
+    let node = wait_registered(&client, &proxy, DEADLINE);
     assert!(node.stat.owner.is_some(), "it must go away with the proxy");
     assert_eq!(node.stat.version, 0, "written once");
     assert_eq!(client.access(&path), "19 world:anyone");
@@ -134,7 +137,7 @@ fn with_credentials_the_nodes_belong_to_their_user() {
     let token = text(&model(&proxy), "token").to_owned();
     let path = format!("/zk/codis/db_codis-demo/proxy/{token}");
     assert_eq!(text(&model(&proxy), "jodis_path"), path);
-    let node = client.wait_node(&path, SOON);
+    let node = client.wait_node(&path, DEADLINE);
     assert_eq!(node.data, data_of(&proxy));
     // The digest scheme's form: the name, and base64 of SHA-1 of the credentials.
     let alice = "digest:alice:uLxpHc/uhT86OXPoSjJTp1M8CJY=";
@@ -175,7 +178,7 @@ fn the_node_is_deleted_before_the_listener_closes() {
         .allow_log("the coordinator forgets the proxy only when the time of its session is over")
         .allow_log(SESSION_OVER)
         .start();
-    wait_registered(&client, &proxy, SOON);
+    wait_registered(&client, &proxy, DEADLINE);
     gate.freeze();
     proxy.request_stop();
     proxy.wait_logged("stopping: no more clients, finishing what is in flight");
@@ -193,7 +196,7 @@ fn an_order_to_shut_down_deregisters_as_well() {
     let (server, zookeeper) = (RedisServer::start(), ZooKeeper::start());
     let client = zookeeper.client();
     let mut proxy = options("zookeeper", zookeeper.addr(), &server).start();
-    wait_registered(&client, &proxy, SOON);
+    wait_registered(&client, &proxy, DEADLINE);
     let path = path_of(&proxy);
     proxy.admin().put("/api/proxy/shutdown/{x}").expect_ok();
     assert!(proxy.wait_exit(DEADLINE).success());
@@ -209,7 +212,7 @@ fn a_killed_proxy_that_comes_back_is_registered_at_once() {
     let launch =
         || patient("zookeeper", zookeeper.addr(), &server, "1m").ports(clients, admin).start();
     let mut proxy = launch();
-    let before = wait_registered(&client, &proxy, SOON);
+    let before = wait_registered(&client, &proxy, DEADLINE);
     let path = path_of(&proxy);
     proxy.kill();
     assert_eq!(client.get(&path).as_ref(), Some(&before), "the old session must go on");
@@ -227,7 +230,7 @@ fn a_node_that_somebody_deletes_or_overwrites_is_back_at_once() {
         .allow_log("somebody has overwritten the node of the proxy")
         .start();
     let path = path_of(&proxy);
-    let first = wait_registered(&client, &proxy, SOON);
+    let first = wait_registered(&client, &proxy, DEADLINE);
     client.delete(&path);
     let second = wait_registered(&client, &proxy, SOON);
     assert_ne!(second.stat.czxid, first.stat.czxid);
@@ -236,7 +239,7 @@ fn a_node_that_somebody_deletes_or_overwrites_is_back_at_once() {
     client.delete(&path);
     // Or it is there again already, which is what this is about.
     let _ = client.try_create(&path, "mine", Lifetime::Persistent, Access::File);
-    let node = wait_registered(&client, &proxy, SOON);
+    let node = wait_registered(&client, &proxy, DEADLINE);
     assert!(node.stat.owner.is_some());
     // The whole directory.
     client.delete_directory("/jodis/codis-demo");
@@ -248,7 +251,7 @@ fn a_restart_of_zookeeper_changes_nothing() {
     let (server, mut zookeeper) = (RedisServer::start(), ZooKeeper::start());
     let proxy = patient("zookeeper", zookeeper.addr(), &server, "30s").start();
     let client = zookeeper.client();
-    let before = wait_registered(&client, &proxy, SOON);
+    let before = wait_registered(&client, &proxy, DEADLINE);
     zookeeper.kill();
     assert_serves(&proxy);
     zookeeper.restart();
@@ -256,6 +259,23 @@ fn a_restart_of_zookeeper_changes_nothing() {
     // The watch outlives it, too.
     client.delete(&path_of(&proxy));
     wait_registered(&client, &proxy, SOON);
+}
+
+#[test]
+fn the_death_of_the_leader_of_an_ensemble_changes_nothing() {
+    let server = RedisServer::start();
+    let mut ensemble = Ensemble::start();
+    let client = ensemble.client();
+    let mut proxy = patient("zookeeper", ensemble.addrs(), &server, "30s").start();
+    let before = wait_registered(&client, &proxy, DEADLINE);
+    let _ = ensemble.kill_leader();
+    assert_serves(&proxy);
+    assert_eq!(wait_registered(&client, &proxy, DEADLINE).stat, before.stat);
+    client.delete(&path_of(&proxy));
+    wait_registered(&client, &proxy, DEADLINE);
+    let path = path_of(&proxy);
+    proxy.terminate();
+    assert!(!client.exists(&path));
 }
 
 #[test]
@@ -268,15 +288,14 @@ fn a_coordinator_that_was_away_for_longer_than_the_session_gets_the_node_again()
         .allow_log(NOT_REGISTERED)
         .start();
     let path = path_of(&proxy);
-    wait_registered(&client, &proxy, SOON);
+    wait_registered(&client, &proxy, DEADLINE);
     gate.cut();
     while_serving(&proxy, Duration::from_secs(3));
     client.wait_gone(&path, DEADLINE);
     proxy.wait_logged("the proxy is not registered with the coordinator, and tries on");
     assert_serves(&proxy);
     gate.pass();
-    // Between two tries are five seconds at most.
-    wait_registered(&client, &proxy, Duration::from_secs(7));
+    wait_registered(&client, &proxy, SOON_FOUND);
 }
 
 #[test]
@@ -285,7 +304,7 @@ fn a_proxy_that_was_frozen_for_longer_than_the_session_is_back_at_once() {
     let client = zookeeper.client();
     let mut proxy = options("zookeeper", zookeeper.addr(), &server).allow_log(SESSION_OVER).start();
     let path = path_of(&proxy);
-    wait_registered(&client, &proxy, SOON);
+    wait_registered(&client, &proxy, DEADLINE);
     proxy.freeze();
     client.wait_gone(&path, DEADLINE);
     proxy.thaw();
@@ -303,7 +322,7 @@ fn a_coordinator_that_is_not_there_at_the_start_is_found_later() {
     proxy.wait_logged("the proxy is not registered with the coordinator, and tries on");
     assert_serves(&proxy);
     gate.pass();
-    wait_registered(&zookeeper.client(), &proxy, Duration::from_secs(7));
+    wait_registered(&zookeeper.client(), &proxy, SOON_FOUND);
 }
 
 #[test]
@@ -313,7 +332,7 @@ fn etcd_has_the_node_for_as_long_as_the_proxy_takes_clients() {
         .allow_log("somebody has overwritten the node of the proxy")
         .start();
     let path = path_of(&proxy);
-    let first = wait_registered_etcd(&etcd, &proxy, SOON);
+    let first = wait_registered_etcd(&etcd, &proxy, DEADLINE);
     assert!(first.lease.is_some(), "it must go away with the proxy");
     etcd.delete(&path);
     let second = wait_registered_etcd(&etcd, &proxy, SOON);
@@ -333,7 +352,7 @@ fn a_killed_proxy_that_comes_back_is_registered_in_etcd_at_once() {
     let (clients, admin) = (free_port(), free_port());
     let launch = || patient("etcd", etcd.addr(), &server, "1m").ports(clients, admin).start();
     let mut proxy = launch();
-    let before = wait_registered_etcd(&etcd, &proxy, SOON);
+    let before = wait_registered_etcd(&etcd, &proxy, DEADLINE);
     let path = path_of(&proxy);
     proxy.kill();
     assert_eq!(etcd.get(&path).as_ref(), Some(&before), "the old lease must go on");
@@ -349,12 +368,12 @@ fn an_etcd_that_is_silent_for_longer_than_the_lease_gets_the_node_again() {
         .allow_log(SESSION_OVER)
         .allow_log(NOT_REGISTERED)
         .start();
-    wait_registered_etcd(&etcd, &proxy, SOON);
+    wait_registered_etcd(&etcd, &proxy, DEADLINE);
     etcd.freeze();
     while_serving(&proxy, Duration::from_secs(5));
     etcd.thaw();
     let data = data_of(&proxy);
-    etcd.wait_node(&path_of(&proxy), Duration::from_secs(12), |node| node.data == data);
+    etcd.wait_node(&path_of(&proxy), SOON_FOUND, |node| node.data == data);
     assert_serves(&proxy);
 }
 
@@ -373,7 +392,7 @@ fn an_etcd_that_refuses_the_password_is_told_and_the_proxy_serves() {
     assert!(alarm.contains("refuses the user or the password"), "{alarm}");
     assert_serves(&proxy);
     let right = options("etcd", addr, &server).config("jodis_auth = \"root:right\"").start();
-    wait_registered_etcd(&etcd, &right, SOON);
+    wait_registered_etcd(&etcd, &right, DEADLINE);
     assert!(!right.log().text().contains("root:right"));
 }
 

@@ -33,7 +33,7 @@ use coordinator::{
 };
 use slog::{Logger, info, warn};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::pace::Pace;
 use super::standing::{Standing, Trouble};
@@ -43,6 +43,10 @@ use crate::worker::Lifecycle;
 
 /// How long the end of the proxy waits for the coordinator.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long calls may fail within a session before that is told: a coordinator that restarts is no
+/// reason to call anybody.
+const FAILING_AFTER: Duration = Duration::from_secs(5);
 
 /// A session that is about to begin.
 pub(super) type Connecting =
@@ -168,6 +172,7 @@ impl Registration {
     async fn keep_node(&self, session: &dyn Coordinator) {
         self.around.lifecycle.started().await;
         let mut pace = Pace::new(&self.around.chance);
+        let mut failing_since = None;
         loop {
             let done = match session.watch(&self.path).await {
                 Ok((node, watch)) => self.settle(session, node.as_ref(), watch, &mut pace).await,
@@ -177,10 +182,15 @@ impl Registration {
                 }
             };
             match done {
-                Ok(()) => {}
+                Ok(()) => failing_since = None,
                 // Whoever waits for the end of the session says why.
                 Err(CoordinatorError::SessionOver) => return,
-                Err(error) => self.note(&error),
+                Err(error) => {
+                    let since = *failing_since.get_or_insert_with(Instant::now);
+                    if !error.is_passing() || since.elapsed() >= FAILING_AFTER {
+                        self.note(&error);
+                    }
+                }
             }
         }
     }

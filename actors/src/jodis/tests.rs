@@ -281,6 +281,26 @@ async fn a_coordinator_that_is_away_is_looked_for_every_few_seconds_and_told_of(
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_coordinator_that_does_not_answer_is_told_of_after_a_while() {
+    on_stage(async |stage| {
+        stage.store.freeze();
+        stage.run_online();
+        let pass = async |seconds| {
+            let never = std::future::pending::<()>();
+            let _ = timeout(Duration::from_secs(seconds), never).await;
+        };
+        pass(3).await;
+        assert_eq!(stage.alarms(), [""; 0]);
+        pass(6).await;
+        assert!(stage.alarms()[0].starts_with("no answer from the"), "{:?}", stage.alarms());
+        stage.store.thaw();
+        stage.registered(TIMEOUTS.session).await;
+        assert_eq!(stage.alarms(), [""; 0]);
+    })
+    .await;
+}
+
 /// Goal: two living proxies with one token do not fight. Method: the second one takes the node, and
 /// then nothing happens until it ends.
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use config::Config;
 use routing::SlotId;
@@ -72,7 +72,8 @@ impl Book {
         report
     }
 
-    pub(super) fn begin_session(&self) {
+    pub(super) fn begin_session(&self, timeout: Duration) {
+        info!(self.log, "session with the coordinator"; "timeout" => config::duration_text(timeout));
         let mut report = self.report.borrow_mut();
         report.contact = Contact::Connected;
         report.session_since = Some(SystemTime::now());

@@ -149,7 +149,7 @@ impl Life {
     /// Lives until the proxy leaves.
     pub(super) async fn live(mut self) {
         while let Some(coordinator) = self.connect().await {
-            self.book.begin_session();
+            self.book.begin_session(coordinator.session().timeout());
             let link = Link { coordinator, book: Rc::clone(&self.book) };
             let end = self.incarnation(&link).await;
             if let End::Leaving = end {

@@ -44,7 +44,7 @@ impl Life {
     pub(super) async fn register(&mut self, link: &Link, me: &Proxy) -> Result<(), End> {
         let own = self.own_path()?;
         link.insist(async |c| c.create_directory(&self.paths.proxies()).await).await;
-        let session = self.around.session_timeout();
+        let session = link.coordinator.session().timeout();
         let deadline = Instant::now() + session * 2 + EXPIRY_MARGIN;
         loop {
             if let Some(rival) = self.rival(link, me, None).await {

@@ -127,10 +127,8 @@ impl SessionActor {
     }
 
     fn select(&mut self, ticket: Ticket, args: &Args<'_>) {
-        let databases = match self.manners().has_databases {
-            true => self.worker.settings.config.backend_number_databases,
-            false => 1,
-        };
+        let databases = self.worker.settings.config.backend_number_databases;
+        let has_databases = self.manners().has_databases;
         let index = args.get(1).and_then(parse_integer);
         let Some(index) = index else {
             return self.settle_error(ticket, text::NOT_INTEGER);
@@ -139,7 +137,9 @@ impl SessionActor {
             return self.settle_error(ticket, text::NOT_INTEGER_32);
         }
         match u16::try_from(index) {
-            Ok(database) if usize::from(database) < databases => {
+            // There is one, and the client is in it.
+            Ok(0) if !has_databases => self.settle_ok(ticket),
+            Ok(database) if has_databases && usize::from(database) < databases => {
                 self.change_database(database);
                 self.settle_ok(ticket);
             }

@@ -35,6 +35,17 @@ impl OldDashboard {
         Ok(told)
     }
 
+    /// Checks that the dashboard can change something, which it can only when all fences are those
+    /// of proxies that are online and answer.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn check_confirms(&self) {
+        if let Err(failure) = self.confirmed("slot_changed", &self.slot(0).json()) {
+            panic!("the dashboard cannot change a slot: {failure}");
+        }
+    }
+
     /// Tells the proxies that are online, and does not wait.
     ///
     /// # Panics
@@ -132,8 +143,10 @@ impl OldDashboard {
         for name in names.iter().take(old) {
             self.client.delete(&self.path(&format!("actions/{name}")));
             let response = self.path(&format!("ActionResponse/{name}"));
-            // From here on nobody can answer.
-            self.client.close(&response);
+            if !self.client.children(&response).is_empty() {
+                // From here on nobody can answer.
+                self.client.close(&response);
+            }
             self.client.delete_directory(&response);
         }
     }

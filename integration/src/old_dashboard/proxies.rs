@@ -16,13 +16,24 @@ impl OldDashboard {
     /// contact.
     #[must_use]
     pub fn proxy_options(&self, id: &str, coordinator_addr: &str) -> ProxyOptions {
+        self.options_with_session(id, coordinator_addr, "4s")
+    }
+
+    /// The same with another time for its session.
+    #[must_use]
+    pub fn options_with_session(
+        &self,
+        id: &str,
+        coordinator_addr: &str,
+        session: &str,
+    ) -> ProxyOptions {
         let topology = self.flavour.topology();
         KeywayProxy::options()
             .config(&format!("topology = \"{topology}\""))
             .config(&format!("product_name = \"{PRODUCT}\""))
             .config(&format!("proxy_id = \"{id}\""))
             .config(&format!("coordinator_addr = \"{coordinator_addr}\""))
-            .config("coordinator_session_timeout = \"4s\"")
+            .config(&format!("coordinator_session_timeout = \"{session}\""))
     }
 
     /// The path of a proxy.

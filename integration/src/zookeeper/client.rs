@@ -8,6 +8,8 @@
 //! may find its own work done; all other errors fail the test, unless the call's name begins with
 //! `try_`.
 
+mod many;
+
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -22,9 +24,6 @@ const SESSION: Duration = Duration::from_secs(120);
 
 /// How long a call may take, elections and restarts of servers included.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Calls of a group that are under way at the same time.
-const CALLS_AT_ONCE: usize = 1000;
 
 /// How long the end of a session may take.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
@@ -69,12 +68,14 @@ pub struct Stat {
     pub czxid: i64,
     /// How often its data has changed.
     pub version: i32,
+    /// The number of the change that created or deleted the last node below it.
+    pub pzxid: i64,
 }
 
 impl Stat {
     fn new(stat: &zk::Stat) -> Self {
         let owner = (stat.ephemeral_owner != 0).then_some(stat.ephemeral_owner);
-        Self { owner, czxid: stat.czxid, version: stat.version }
+        Self { owner, czxid: stat.czxid, version: stat.version, pzxid: stat.pzxid }
     }
 }
 
@@ -327,61 +328,20 @@ impl ZooKeeperClient {
         }
     }
 
-    /// Deletes a node and those right below it.
+    /// Deletes a node and those right below it, also those that appear meanwhile.
     ///
     /// # Panics
     /// When they cannot be deleted.
     pub fn delete_directory(&self, path: &str) {
-        for name in self.children(path) {
-            self.delete(&format!("{path}/{name}"));
-        }
-        self.delete(path);
-    }
-
-    /// Creates many files that stay, without waiting for each.
-    ///
-    /// # Panics
-    /// When one of them cannot be created.
-    pub fn create_many(&self, nodes: impl Iterator<Item = (String, String)>) {
-        let acls = [acl_of(Access::File)];
-        let options = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acls));
-        let nodes: Vec<(String, String)> = nodes.collect();
-        for nodes in nodes.chunks(CALLS_AT_ONCE) {
-            self.timed(async {
-                // A call is sent when it is made, not when it is awaited.
-                let calls: Vec<_> = nodes
-                    .iter()
-                    .map(|(path, data)| (path, self.client.create(path, data.as_bytes(), &options)))
-                    .collect();
-                for (path, call) in calls {
-                    call.await.unwrap_or_else(|error| panic!("create {path}: {error}"));
-                }
-            });
-        }
-    }
-
-    /// What many nodes contain, in order; `None` for those that are not there.
-    ///
-    /// # Panics
-    /// When one of them cannot be read.
-    #[must_use]
-    pub fn data_of_many(&self, paths: impl Iterator<Item = String>) -> Vec<Option<String>> {
-        let paths: Vec<String> = paths.collect();
-        let read = |paths: &[String]| {
-            self.timed(async {
-                let calls: Vec<_> = paths.iter().map(|path| self.client.get_data(path)).collect();
-                let mut contents = Vec::with_capacity(calls.len());
-                for (path, call) in paths.iter().zip(calls) {
-                    contents.push(match call.await {
-                        Ok((data, _)) => Some(String::from_utf8_lossy(&data).into_owned()),
-                        Err(zk::Error::NoNode) => None,
-                        Err(error) => panic!("read {path}: {error}"),
-                    });
-                }
-                contents
-            })
-        };
-        paths.chunks(CALLS_AT_ONCE).flat_map(read).collect()
+        wait_until(&format!("{path} is deleted"), PATIENCE, || {
+            for name in self.children(path) {
+                self.delete(&format!("{path}/{name}"));
+            }
+            match self.call(|| self.client.delete(path, None)) {
+                Ok(()) | Err(zk::Error::NoNode) => Ok(()),
+                Err(error) => Err(error),
+            }
+        });
     }
 
     /// Takes everyone the right to write below a node, or to create anything there.
@@ -470,7 +430,7 @@ impl ZooKeeperClient {
         let deadline = Deadline::after(PATIENCE);
         loop {
             match self.timed(async { call().await }) {
-                Err(zk::Error::ConnectionLoss) if deadline.remaining().is_some() => {}
+                Err(error) if is_of_connection(&error) && deadline.remaining().is_some() => {}
                 outcome => return outcome,
             }
         }
@@ -493,4 +453,9 @@ fn acl_of(access: Access) -> zk::Acl {
         Access::File => zk::Acl::new(file, zk::AuthId::anyone()),
         Access::Private => zk::Acl::new(file, zk::AuthId::authed()),
     }
+}
+
+/// Whether a call failed because the server was not there; `Custom` is what the system says.
+fn is_of_connection(error: &zk::Error) -> bool {
+    matches!(error, zk::Error::ConnectionLoss | zk::Error::Custom(_))
 }

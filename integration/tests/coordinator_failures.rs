@@ -1,0 +1,468 @@
+//! ZooKeeper restarts, freezes, loses its leader or cannot be reached, proxies die or stand still:
+//! under load. As long as the session goes on clients notice nothing. When it is over the proxy
+//! serves nothing until it has registered again, because its routes may be old by then.
+
+use std::thread;
+use std::time::Duration;
+
+use integration::counter::Counter;
+use integration::old_dashboard::forms::SlotForm;
+use integration::old_dashboard::proxies::wait_serves;
+use integration::old_dashboard::{Failure, Flavour, OldDashboard};
+use integration::ports::free_port;
+use integration::product::{MOMENT, SLOTS_OF_GROUPS, key_in};
+use integration::proxy::ProxyOptions;
+use integration::raw_client::encode;
+use integration::workload::{Endpoint, Report, Workload};
+use integration::{
+    DEADLINE, Ensemble, Gate, KeywayProxy, Product, RawClient, RedisServer, wait_until,
+};
+
+const CLIENTS: usize = 4;
+
+/// Requests that meet an outage, at least.
+const REQUESTS_MEANWHILE: u64 = 500;
+
+/// A session that no outage here ends, and one that some do.
+const LONG: &str = "20s";
+const SHORT: &str = "2s";
+
+/// How long a server or a proxy may take to see that a short session is over.
+const EXPIRY_DEADLINE: Duration = Duration::from_secs(8);
+
+const SLOT: usize = SLOTS_OF_GROUPS[0];
+
+/// What a proxy may warn of in an outage.
+fn tolerant(options: ProxyOptions) -> ProxyOptions {
+    options.allow_log("\"alarm\"").allow_log("session")
+}
+
+/// Runs clients while something happens, and checks what they have seen.
+fn under_load(proxies: &[&KeywayProxy], happening: impl FnOnce(&Workload)) -> Report {
+    let endpoints = proxies.iter().map(|proxy| Endpoint::new(proxy.addr())).collect();
+    let workload = Workload::new(endpoints, &["a", "b", "c"], u64::from(std::process::id()));
+    let mut report = Report::default();
+    thread::scope(|scope| {
+        let workload = &workload;
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|index| scope.spawn(move || workload.run_client(index))).collect();
+        // Whatever fails, the clients must end, or this scope never does.
+        let happened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            workload.wait_requests(REQUESTS_MEANWHILE);
+            happening(workload);
+            workload.wait_requests(REQUESTS_MEANWHILE);
+        }));
+        workload.end();
+        for client in clients {
+            report.merge(client.join().expect("a client goes on until it is told to end"));
+        }
+        if let Err(panic) = happened {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    report.history.merge(workload.read_all());
+    assert_eq!(report.history.check(), Ok(()));
+    report
+}
+
+/// What tells that a proxy is the one that it was: the node's creation, and the start.
+fn incarnation(dashboard: &OldDashboard, id: &str) -> Option<(i64, String)> {
+    let node = dashboard.client().get(&dashboard.proxy_path(id))?;
+    Some((node.stat.czxid, dashboard.proxy(id)?.start_at))
+}
+
+/// An outage that is shorter than the session: no client sees an error, the proxy stays who it is,
+/// and is there for its dashboard at once.
+fn check_unnoticed(dashboard: &OldDashboard, proxy: &KeywayProxy, outage: impl FnOnce(&Workload)) {
+    let before = incarnation(dashboard, "proxy_1");
+    assert!(before.is_some());
+    let report = under_load(&[proxy], outage);
+    assert!(report.errors.is_empty(), "clients have noticed it: {:?}", report.errors);
+    dashboard.check_confirms();
+    assert_eq!(incarnation(dashboard, "proxy_1"), before, "the session went on");
+}
+
+#[test]
+fn clients_do_not_notice_that_zookeeper_restarts() {
+    let mut product = Product::start(Flavour::Codis198);
+    let addr = product.zookeeper.addr().to_string();
+    let options = tolerant(product.dashboard.options_with_session("proxy_1", &addr, LONG));
+    let proxy = product.dashboard.start_online("proxy_1", options);
+    let Product { dashboard, zookeeper, .. } = &mut product;
+    check_unnoticed(dashboard, &proxy, |workload| {
+        for _ in 0..2 {
+            zookeeper.kill();
+            workload.wait_requests(REQUESTS_MEANWHILE);
+            zookeeper.restart();
+            workload.wait_requests(REQUESTS_MEANWHILE);
+        }
+    });
+    product.check_routes(&proxy);
+}
+
+#[test]
+fn clients_do_not_notice_that_zookeeper_stands_still() {
+    let mut product = Product::start(Flavour::Reborn);
+    let addr = product.zookeeper.addr().to_string();
+    let options = tolerant(product.dashboard.options_with_session("proxy_1", &addr, LONG));
+    let proxy = product.dashboard.start_online("proxy_1", options);
+    let Product { dashboard, zookeeper, .. } = &mut product;
+    check_unnoticed(dashboard, &proxy, |workload| {
+        zookeeper.freeze();
+        workload.wait_requests(10 * REQUESTS_MEANWHILE);
+        zookeeper.thaw();
+    });
+    product.check_routes(&proxy);
+}
+
+#[test]
+fn clients_do_not_notice_that_the_way_to_zookeeper_is_closed() {
+    let product = Product::start(Flavour::Codis20);
+    let mut gate = Gate::before(product.zookeeper.addr());
+    let addr = gate.addr().to_string();
+    let options = tolerant(product.dashboard.options_with_session("proxy_1", &addr, LONG));
+    let proxy = product.dashboard.start_online("proxy_1", options);
+    check_unnoticed(&product.dashboard, &proxy, |workload| {
+        gate.cut();
+        workload.wait_requests(REQUESTS_MEANWHILE);
+        gate.pass();
+        product.dashboard.check_confirms();
+        gate.freeze();
+        workload.wait_requests(REQUESTS_MEANWHILE);
+        gate.pass();
+    });
+    product.check_routes(&proxy);
+}
+
+#[test]
+fn clients_do_not_notice_that_the_leader_of_the_ensemble_dies() {
+    let mut ensemble = Ensemble::start();
+    let (one, two) = (RedisServer::start(), RedisServer::start());
+    let groups: [(i32, &[&RedisServer]); 2] = [(1, &[&one]), (2, &[&two])];
+    let client = ensemble.client();
+    let dashboard = OldDashboard::of_product(client, Flavour::Codis198, &groups);
+    let options = tolerant(dashboard.options_with_session("proxy_1", &ensemble.addrs(), LONG));
+    let proxy = dashboard.start_online("proxy_1", options);
+    check_unnoticed(&dashboard, &proxy, |workload| {
+        for _ in 0..2 {
+            let killed = ensemble.kill_leader();
+            workload.wait_requests(REQUESTS_MEANWHILE);
+            assert_ne!(ensemble.leader(), killed);
+            dashboard.check_confirms();
+            ensemble.restart(killed);
+            workload.wait_requests(REQUESTS_MEANWHILE);
+        }
+    });
+}
+
+/// Goal: nobody has an answer from a proxy that does not know what it is about.
+#[test]
+fn an_action_that_is_told_in_an_outage_is_answered_with_its_effect() {
+    let product = Product::start(Flavour::Codis192);
+    let mut gate = Gate::before(product.zookeeper.addr());
+    let dashboard = &product.dashboard;
+    let addr = gate.addr().to_string();
+    let options = tolerant(dashboard.options_with_session("proxy_1", &addr, LONG));
+    let proxy = dashboard.start_online("proxy_1", options);
+    let counter = Counter::new(&proxy, &key_in(SLOT, "counted"));
+    counter.run(|| {
+        for (group, is_cut) in [(2, true), (1, false)] {
+            counter.wait_more(50);
+            if is_cut {
+                gate.cut();
+            } else {
+                gate.freeze();
+            }
+            let form = SlotForm::online(SLOT, group);
+            dashboard.write_slot(&form);
+            let told = dashboard.tell("slot_changed", &form.json());
+            let path = dashboard.path(&format!("ActionResponse/{}", told.sequence));
+            let answered =
+                dashboard.client().wait_children(&path, MOMENT, |names| !names.is_empty());
+            assert_eq!(answered, Err(Vec::new()), "the proxy cannot have heard of it");
+            gate.pass();
+            assert_eq!(dashboard.wait_answers(&told), Ok(()));
+            let old = if group == 2 { &product.one } else { &product.two };
+            let value = counter.value(old);
+            counter.wait_more(50);
+            assert_eq!(counter.value(old), value, "the old group is written to after the answer");
+        }
+    });
+    assert_eq!(counter.errors(), 0, "the session went on");
+}
+
+/// A product with a proxy behind a gate, and one that is always there.
+struct Parted {
+    // Dropped first: their end needs what follows.
+    behind: KeywayProxy,
+    beside: KeywayProxy,
+    gate: Gate,
+    product: Product,
+}
+
+impl Parted {
+    fn start() -> Self {
+        let product = Product::start(Flavour::Reborn);
+        let gate = Gate::before(product.zookeeper.addr());
+        let dashboard = &product.dashboard;
+        let options = |id: &str, addr: String| {
+            let options = tolerant(dashboard.options_with_session(id, &addr, SHORT));
+            dashboard.start_online(id, options.config("pre_migrate_timeout = \"1s\""))
+        };
+        let behind = options("behind", gate.addr().to_string());
+        let beside = options("beside", product.zookeeper.addr().to_string());
+        Self { behind, beside, gate, product }
+    }
+
+    /// Moves [`SLOT`] to group 2 past a proxy that is gone: its fence forbids that until an
+    /// operator takes it away.
+    fn move_past(&self, fence: &str) {
+        let dashboard = &self.product.dashboard;
+        let failed = dashboard.set_range(SLOT, SLOT, 2).map(drop);
+        assert_eq!(failed, Err(Failure::Fenced(vec![fence.to_owned()])), "the fence must stay");
+        dashboard.remove_fences();
+        let told = dashboard.set_range(SLOT, SLOT, 2).expect("the other proxy answers");
+        assert_eq!(told.receivers.len(), 1);
+        let key = key_in(SLOT, "beside");
+        assert_eq!(self.beside.client().text(&["SET", &key, "1"]), "+OK\r\n");
+        assert_eq!(self.product.two.client().text(&["GET", &key]), "$1\r\n1\r\n");
+    }
+}
+
+/// Goal: a proxy whose session is over may not be told of changes, so it serves nothing, knows that
+/// by its own clock, and comes back as a new one. Method: it is cut off under load until its node is
+/// gone; then a slot moves, past its fence; the old server must get no write any more.
+fn check_cut_off(close: impl FnOnce(&mut Gate)) {
+    let mut parted = Parted::start();
+    let dashboard = OldDashboard::new(parted.product.zookeeper.client(), Flavour::Reborn);
+    let before = dashboard.proxy("behind").expect("it is registered");
+    close(&mut parted.gate);
+    let counter = Counter::new(&parted.behind, &key_in(SLOT, "counted"));
+    counter.run(|| {
+        counter.wait_more(50);
+        dashboard.client().wait_gone(&dashboard.proxy_path("behind"), EXPIRY_DEADLINE);
+        let left_at = counter.value(&parted.product.one);
+        assert!(dashboard.fences().contains(&before.addr), "the fence must stay");
+        parted.move_past(&before.addr);
+        let took = counter.wait_refused(EXPIRY_DEADLINE);
+        assert!(took < Duration::from_secs(5), "requests waited for {took:?}");
+        assert_eq!(counter.value(&parted.product.one), left_at, "served by an old route");
+        parted.gate.pass();
+        counter.wait_more(50);
+        assert_eq!(counter.value(&parted.product.one), left_at, "served by an old route");
+    });
+    let after = dashboard.proxy("behind").expect("it is registered again");
+    assert_eq!((&after.id, &after.addr, after.pid), (&before.id, &before.addr, before.pid));
+    assert_ne!(after.start_at, before.start_at, "it is another incarnation");
+    wait_until("both are online", DEADLINE, || match dashboard.online_proxies().len() {
+        2 => Ok(()),
+        other => Err(other),
+    });
+    assert!(dashboard.fences().contains(&after.addr), "it has its fence again");
+    dashboard.check_confirms();
+}
+
+#[test]
+fn a_proxy_that_is_cut_off_for_too_long_serves_nothing_until_it_is_back() {
+    check_cut_off(Gate::cut);
+}
+
+#[test]
+fn a_proxy_whose_coordinator_is_silent_for_too_long_serves_nothing_until_it_is_back() {
+    check_cut_off(Gate::freeze);
+}
+
+/// Goal: a proxy that stood still and wakes up after its session is over does not begin with what
+/// its clients have sent meanwhile.
+#[test]
+fn a_proxy_that_was_suspended_serves_nothing_by_its_old_routes() {
+    let mut parted = Parted::start();
+    let dashboard = OldDashboard::new(parted.product.zookeeper.client(), Flavour::Reborn);
+    let before = dashboard.proxy("behind").expect("it is registered");
+    let key = key_in(SLOT, "counted");
+    let mut clients: Vec<RawClient> = (0..8).map(|_| parted.behind.client()).collect();
+    for client in &mut clients {
+        assert!(client.text(&["INCR", &key]).starts_with(':'));
+    }
+    let left_at = parted.product.one.client().text(&["GET", &key]);
+    parted.behind.freeze();
+    for client in &mut clients {
+        client.send(encode(&["INCR", &key]));
+    }
+    dashboard.client().wait_gone(&dashboard.proxy_path("behind"), EXPIRY_DEADLINE);
+    parted.move_past(&before.addr);
+    parted.behind.thaw();
+    for client in &mut clients {
+        // An error, or served by the new route: both are right.
+        let _ = client.try_read_reply();
+    }
+    assert_eq!(parted.product.one.client().text(&["GET", &key]), left_at, "served by an old route");
+    wait_serves(&parted.behind, EXPIRY_DEADLINE);
+    let after = dashboard.proxy("behind").expect("it is registered again");
+    assert_ne!(after.start_at, before.start_at, "it is another incarnation");
+    dashboard.check_confirms();
+}
+
+#[test]
+fn a_proxy_that_was_suspended_for_a_moment_goes_on() {
+    let product = Product::start(Flavour::Codis192);
+    let dashboard = &product.dashboard;
+    let addr = product.zookeeper.addr().to_string();
+    let options = tolerant(dashboard.options_with_session("proxy_1", &addr, LONG));
+    let mut proxy = dashboard.start_online("proxy_1", options);
+    let before = incarnation(dashboard, "proxy_1");
+    proxy.freeze();
+    let mut client = proxy.client();
+    let key = key_in(SLOT, "meanwhile");
+    client.send(encode(&["SET", &key, "1"]));
+    let told = dashboard.tell("slot_changed", &dashboard.slot(SLOT).json());
+    let path = dashboard.path(&format!("ActionResponse/{}", told.sequence));
+    let answered = dashboard.client().wait_children(&path, MOMENT, |names| !names.is_empty());
+    assert_eq!(answered, Err(Vec::new()), "it stands still");
+    proxy.thaw();
+    assert_eq!(client.read_reply(), b"+OK\r\n");
+    assert_eq!(dashboard.wait_answers(&told), Ok(()));
+    assert_eq!(incarnation(dashboard, "proxy_1"), before, "the session went on");
+    product.check_routes(&proxy);
+}
+
+#[test]
+fn a_proxy_is_back_when_zookeeper_stood_still_for_longer_than_its_session() {
+    let mut product = Product::start(Flavour::Codis198);
+    let addr = product.zookeeper.addr().to_string();
+    let options = tolerant(product.dashboard.options_with_session("proxy_1", &addr, SHORT));
+    let options = options.config("pre_migrate_timeout = \"1s\"");
+    let proxy = product.dashboard.start_online("proxy_1", options);
+    let before = product.dashboard.proxy("proxy_1").expect("it is registered");
+    let counter = Counter::new(&proxy, &key_in(SLOT, "counted"));
+    counter.run(|| {
+        counter.wait_more(50);
+        product.zookeeper.freeze();
+        counter.wait_refused(EXPIRY_DEADLINE);
+        let left_at = counter.value(&product.one);
+        counter.wait_refused(EXPIRY_DEADLINE);
+        assert_eq!(counter.value(&product.one), left_at, "it serves without a session");
+        product.zookeeper.thaw();
+        counter.wait_more(50);
+    });
+    let after = product.dashboard.proxy("proxy_1").expect("it is registered again");
+    assert_ne!(after.start_at, before.start_at, "it is another incarnation");
+    assert_eq!(product.dashboard.fences(), [after.addr]);
+    product.dashboard.check_confirms();
+    product.check_routes(&proxy);
+}
+
+/// Goal: whatever becomes of ZooKeeper between, and during, two changes of a route, no server is
+/// written to any more once the next one has the slot.
+#[test]
+fn routes_never_go_back_while_zookeeper_restarts() {
+    let mut product = Product::start(Flavour::Codis20);
+    let addr = product.zookeeper.addr().to_string();
+    let options = tolerant(product.dashboard.options_with_session("proxy_1", &addr, LONG));
+    let proxy = product.dashboard.start_online("proxy_1", options);
+    let Product { dashboard, zookeeper, one, two } = &mut product;
+    let (dashboard, counter) = (&*dashboard, Counter::new(&proxy, &key_in(SLOT, "counted")));
+    counter.run(|| {
+        for target in [2, 1] {
+            thread::scope(|scope| {
+                let restarted = scope.spawn(|| zookeeper.restart());
+                let changed = dashboard.set_range(SLOT, SLOT, target).map(drop);
+                restarted.join().expect("it comes back");
+                assert_eq!(changed, Ok(()));
+            });
+            let (old, new) = if target == 2 { (&*one, &*two) } else { (&*two, &*one) };
+            let (left_at, taken_at) = (counter.value(old), counter.value(new));
+            counter.wait_more(50);
+            assert_eq!(counter.value(old), left_at, "the old group is written to");
+            assert_ne!(counter.value(new), taken_at, "the new group is written to");
+        }
+    });
+    assert_eq!(counter.errors(), 0, "the session went on");
+    // What was counted is there, on one server or the other.
+    let number = |text: String| -> u64 {
+        text.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0)
+    };
+    let sum = number(counter.value(&product.one)) + number(counter.value(&product.two));
+    assert_eq!(sum, counter.successes());
+}
+
+#[test]
+fn a_proxy_that_dies_under_load_comes_back_with_all_that_was_written() {
+    let product = Product::start(Flavour::Codis192);
+    let dashboard = &product.dashboard;
+    let options = product.options("proxy_1").ports(free_port(), free_port());
+    let options = options.allow_log("the node of an earlier run is deleted");
+    let mut first = dashboard.start_online("proxy_1", options.clone());
+    let second = product.start_online("proxy_2");
+    let endpoints = [&first, &second].map(|proxy| Endpoint::new(proxy.addr()));
+    let workload = Workload::new(endpoints.into(), &["a", "b"], u64::from(std::process::id()));
+    let mut report = Report::default();
+    thread::scope(|scope| {
+        let workload = &workload;
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|index| scope.spawn(move || workload.run_client(index))).collect();
+        let happened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for _ in 0..2 {
+                workload.wait_requests(REQUESTS_MEANWHILE);
+                first.crash();
+                // Its clients find the other one, as Jodis lets them.
+                workload.endpoints[0].change(second.addr());
+                workload.wait_requests(REQUESTS_MEANWHILE);
+                first = dashboard.start_online("proxy_1", options.clone());
+                workload.endpoints[0].change(first.addr());
+            }
+            workload.wait_requests(REQUESTS_MEANWHILE);
+        }));
+        workload.end();
+        for client in clients {
+            report.merge(client.join().expect("a client goes on until it is told to end"));
+        }
+        if let Err(panic) = happened {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    report.history.merge(workload.read_all());
+    assert_eq!(report.history.check(), Ok(()));
+    dashboard.check_confirms();
+}
+
+#[test]
+fn a_proxy_starts_before_its_coordinator_does() {
+    let product = Product::start(Flavour::Reborn);
+    let mut gate = Gate::before(product.zookeeper.addr());
+    gate.cut();
+    let options = product.dashboard.proxy_options("proxy_1", &gate.addr().to_string());
+    let proxy = tolerant(options).start();
+    assert!(proxy.client().text(&["GET", "key"]).starts_with("-ERR"));
+    integration::product::wait_alarm(&proxy, &["no session"]);
+    gate.pass();
+    product.dashboard.wait_registered("proxy_1");
+    product.dashboard.put_online("proxy_1").expect("all slots are online");
+    wait_serves(&proxy, DEADLINE);
+    product.dashboard.check_confirms();
+}
+
+/// Goal: a proxy that cannot take its leave ends nevertheless, says what it leaves behind, and takes
+/// that away with its next run.
+#[test]
+fn a_proxy_that_is_told_to_end_in_an_outage_ends_and_leaves_its_fence() {
+    let product = Product::start(Flavour::Codis192);
+    let mut gate = Gate::before(product.zookeeper.addr());
+    let dashboard = &product.dashboard;
+    let options = dashboard.proxy_options("proxy_1", &gate.addr().to_string());
+    let options = tolerant(options).ports(free_port(), free_port()).allow_log("the fence stays");
+    let options = options.allow_log("the node of an earlier run is deleted");
+    let mut proxy = dashboard.start_online("proxy_1", options.clone());
+    let form = dashboard.proxy("proxy_1").expect("it is registered");
+    gate.freeze();
+    proxy.request_stop();
+    let status = proxy.wait_exit(Duration::from_secs(20));
+    assert!(status.success(), "{status}");
+    assert!(proxy.log().text().contains("the fence stays"), "an operator must be told");
+    assert_eq!(dashboard.fences(), [form.addr.as_str()]);
+    gate.pass();
+    let mut proxy = dashboard.start_online("proxy_1", options);
+    dashboard.check_confirms();
+    proxy.terminate();
+    assert_eq!(dashboard.fences(), Vec::<String>::new());
+}
