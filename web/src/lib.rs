@@ -3,29 +3,29 @@
 //! It speaks the admin protocol of Codis 3.2, so that `codis-dashboard`, `codis-admin`, `codis-fe`
 //! and `codis-ha` work with this proxy as with one of Codis, and has a few pages of its own.
 //!
-//! | file           | what it owns                                                             |
-//! |----------------|--------------------------------------------------------------------------|
-//! | `pages.rs`     | what can be asked                                                        |
-//! | `orders.rs`    | what can be ordered                                                      |
-//! | `auth.rs`      | token and xauth                                                          |
-//! | `addresses.rs` | what the proxy's addresses are called                                    |
-//! | `model.rs`     | who this proxy is                                                        |
-//! | `stats.rs`     | the forms of its numbers in Codis' terms                                 |
-//! | `view.rs`      | the proxy at one moment; `backends.rs` its backends                      |
-//! | `page.rs`      | the live page for people, `live.rs` its numbers                          |
-//! | `slow.rs`      | the slowest recent requests, for that page                               |
-//! | `metrics.rs`   | the numbers for Prometheus                                               |
-//! | `meter.rs`     | the actor that counts them                                               |
-//! | `slots.rs`     | the form of slots, both ways                                             |
-//! | `push.rs`      | the reports that the proxy sends                                         |
-//! | `moves.rs`     | orders and questions about moves of slots                                |
-//! | `fleet.rs`     | other proxies, as the mover reaches them                                 |
-//! | `dashboard.rs` | how a dashboard is asked to bring the proxy online                       |
-//! | `coordinator.rs` | how the proxy stands with its coordinator                              |
-//! | `debug_vars.rs` | what the tools of Codis 1.9, Codis 2.0 and RebornDB ask                |
-//! | `http.rs`      | the client for these                                                     |
-//! | `reply.rs`     | the forms of answers                                                     |
-//! | `security.rs`  | who may do what                                                          |
+//! | file             | what it owns                                                             |
+//! |------------------|--------------------------------------------------------------------------|
+//! | `pages.rs`       | what can be asked                                                        |
+//! | `orders.rs`      | what can be ordered                                                      |
+//! | `auth.rs`        | token and xauth                                                          |
+//! | `addresses.rs`   | what the proxy's addresses are called                                    |
+//! | `model.rs`       | who this proxy is                                                        |
+//! | `stats.rs`       | the forms of its numbers in Codis' terms                                 |
+//! | `view.rs`        | the proxy at one moment; `backends.rs` its backends                      |
+//! | `page.rs`        | the live page for people, `live.rs` its numbers                          |
+//! | `slow.rs`        | the slowest recent requests, for that page                               |
+//! | `metrics.rs`     | the numbers for Prometheus                                               |
+//! | `meter.rs`       | the actor that counts them                                               |
+//! | `slots.rs`       | the form of slots, both ways                                             |
+//! | `push.rs`        | the reports that the proxy sends                                         |
+//! | `moves.rs`       | orders and questions about moves of slots                                |
+//! | `fleet.rs`       | other proxies, as the mover reaches them                                 |
+//! | `dashboard.rs`   | how a dashboard is asked to bring the proxy online                       |
+//! | `coordinator.rs` | how the proxy stands with its coordinator                                |
+//! | `debug_vars.rs`  | what the tools of Codis 1.9, Codis 2.0 and RebornDB ask                  |
+//! | `http.rs`        | the client for these                                                     |
+//! | `reply.rs`       | the forms of answers                                                     |
+//! | `security.rs`    | who may do what                                                          |
 //!
 //! Questions are answered from counters and from the TopologyActor's table: no answer waits for a
 //! change of slots, a backend or a client. Every wait for an actor has a limit.
