@@ -12,6 +12,7 @@ use crate::admin::AdminClient;
 use crate::old_dashboard::migration::key_of;
 use crate::old_dashboard::{Flavour, OldDashboard};
 use crate::proxy::{KeywayProxy, ProxyOptions};
+use crate::raw_client::{RawClient, encode};
 use crate::redis_server::RedisServer;
 use crate::wait::{DEADLINE, wait_until};
 use crate::zookeeper::ZooKeeper;
@@ -99,7 +100,8 @@ pub fn alarms(proxy: &KeywayProxy) -> Vec<String> {
     let reply = AdminClient::connect(proxy.admin_addr(), "").get("/keyway/coordinator");
     assert_eq!(reply.status, 200, "{}", reply.text());
     let report = reply.json();
-    let alarms = report.get("alarms").and_then(serde_json::Value::as_array).cloned();
+    let alarms = report.pointer("/coordinator/alarms").and_then(serde_json::Value::as_array);
+    let alarms = alarms.cloned();
     let alarms = alarms.unwrap_or_else(|| panic!("no alarms in {report}"));
     let text = |alarm: serde_json::Value| Some(alarm.get("text")?.as_str()?.to_owned());
     alarms.into_iter().filter_map(text).collect()
@@ -117,4 +119,15 @@ pub fn wait_alarm(proxy: &KeywayProxy, parts: &[&str]) {
         let is_it = |alarm: &String| parts.iter().all(|part| alarm.contains(part));
         if alarms.iter().any(is_it) { Ok(()) } else { Err(alarms) }
     });
+}
+
+/// Sends a request and returns when the proxy has read it, whatever its server does: it goes in one
+/// piece with one for the other group, which is answered.
+///
+/// # Panics
+/// When that is not answered.
+pub fn send_surely(client: &mut RawClient, arguments: &[&str]) {
+    let other = key_in(SLOTS_OF_GROUPS[1], "absent");
+    client.send([encode(&["EXISTS", &other]), encode(arguments)].concat());
+    assert_eq!(client.read_reply(), b":0\r\n");
 }

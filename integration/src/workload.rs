@@ -65,6 +65,7 @@ pub struct Workload {
     /// The proxies; the clients are spread over them.
     pub endpoints: Vec<Endpoint>,
     keys: Keys,
+    databases: u16,
     seed: u64,
     clock: Deadline,
     connections: AtomicU32,
@@ -99,6 +100,7 @@ impl Workload {
         Self {
             endpoints,
             keys: Keys::new(tags),
+            databases: DATABASES,
             seed,
             clock: Deadline::after(Duration::from_secs(3600)),
             connections: AtomicU32::new(0),
@@ -106,6 +108,13 @@ impl Workload {
             has_ended: Mutex::new(false),
             ended: Condvar::new(),
         }
+    }
+
+    /// The same in the first database alone, for proxies that have no other.
+    #[must_use]
+    pub fn in_one_database(mut self) -> Self {
+        self.databases = 1;
+        self
     }
 
     /// How many requests have ended, with whatever.
@@ -158,7 +167,7 @@ impl Workload {
     #[must_use]
     pub fn read_all(&self) -> History {
         let mut report = Report::default();
-        for index in 0..self.endpoints.len() * usize::from(DATABASES) {
+        for index in 0..self.endpoints.len() * usize::from(self.databases) {
             let Some(mut connection) = self.connect(index) else {
                 panic!("the proxies are gone");
             };
@@ -175,7 +184,7 @@ impl Workload {
     /// Connects to the proxy of a client. `None` when there is no proxy.
     fn connect(&self, index: usize) -> Option<Connection> {
         let endpoint = self.endpoints.iter().cycle().nth(index)?;
-        let database = u16::try_from(index / self.endpoints.len()).ok()? % DATABASES;
+        let database = u16::try_from(index / self.endpoints.len()).ok()? % self.databases;
         let what = format!("client {index} connects");
         let client = wait_until(&what, PATIENCE, || {
             let try_connect = || {

@@ -10,7 +10,7 @@ use integration::old_dashboard::forms::{
 };
 use integration::old_dashboard::proxies::wait_serves;
 use integration::old_dashboard::{Failure, Flavour, OldDashboard};
-use integration::product::{MOMENT, SLOTS_OF_GROUPS, key_in};
+use integration::product::{MOMENT, SLOTS_OF_GROUPS, key_in, send_surely};
 use integration::raw_client::encode;
 use integration::zookeeper::{Access, Lifetime};
 use integration::{DEADLINE, Deadline, KeywayProxy, Product, RawClient, RedisServer, wait_until};
@@ -165,7 +165,7 @@ fn with_request_under_way(product: &mut Product, proxy: &KeywayProxy) -> (RawCli
     // The connection is there before the server stops to take any.
     assert_eq!(client.text(&["SET", &key, "0"]), "+OK\r\n");
     product.one.freeze();
-    client.send(encode(&["INCR", &key]));
+    send_surely(&mut client, &["INCR", &key]);
     (client, key)
 }
 

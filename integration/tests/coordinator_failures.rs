@@ -1,6 +1,5 @@
 //! ZooKeeper restarts, freezes, loses its leader or cannot be reached, proxies die or stand still:
-//! under load. As long as the session goes on clients notice nothing. When it is over the proxy
-//! serves nothing until it has registered again, because its routes may be old by then.
+//! under load. As long as the session goes on clients notice nothing; `lost_sessions` has the rest.
 
 use std::thread;
 use std::time::Duration;
@@ -8,27 +7,21 @@ use std::time::Duration;
 use integration::counter::Counter;
 use integration::old_dashboard::forms::SlotForm;
 use integration::old_dashboard::proxies::wait_serves;
-use integration::old_dashboard::{Failure, Flavour, OldDashboard};
+use integration::old_dashboard::{Flavour, OldDashboard};
 use integration::ports::free_port;
 use integration::product::{MOMENT, SLOTS_OF_GROUPS, key_in};
 use integration::proxy::ProxyOptions;
 use integration::raw_client::encode;
 use integration::workload::{Endpoint, Report, Workload};
-use integration::{
-    DEADLINE, Ensemble, Gate, KeywayProxy, Product, RawClient, RedisServer, wait_until,
-};
+use integration::{DEADLINE, Ensemble, Gate, KeywayProxy, Product, RedisServer};
 
 const CLIENTS: usize = 4;
 
 /// Requests that meet an outage, at least.
 const REQUESTS_MEANWHILE: u64 = 500;
 
-/// A session that no outage here ends, and one that some do.
+/// A session that no outage here ends.
 const LONG: &str = "20s";
-const SHORT: &str = "2s";
-
-/// How long a server or a proxy may take to see that a short session is over.
-const EXPIRY_DEADLINE: Duration = Duration::from_secs(8);
 
 const SLOT: usize = SLOTS_OF_GROUPS[0];
 
@@ -41,6 +34,7 @@ fn tolerant(options: ProxyOptions) -> ProxyOptions {
 fn under_load(proxies: &[&KeywayProxy], happening: impl FnOnce(&Workload)) -> Report {
     let endpoints = proxies.iter().map(|proxy| Endpoint::new(proxy.addr())).collect();
     let workload = Workload::new(endpoints, &["a", "b", "c"], u64::from(std::process::id()));
+    let workload = workload.in_one_database();
     let mut report = Report::default();
     thread::scope(|scope| {
         let workload = &workload;
@@ -191,118 +185,6 @@ fn an_action_that_is_told_in_an_outage_is_answered_with_its_effect() {
     assert_eq!(counter.errors(), 0, "the session went on");
 }
 
-/// A product with a proxy behind a gate, and one that is always there.
-struct Parted {
-    // Dropped first: their end needs what follows.
-    behind: KeywayProxy,
-    beside: KeywayProxy,
-    gate: Gate,
-    product: Product,
-}
-
-impl Parted {
-    fn start() -> Self {
-        let product = Product::start(Flavour::Reborn);
-        let gate = Gate::before(product.zookeeper.addr());
-        let dashboard = &product.dashboard;
-        let options = |id: &str, addr: String| {
-            let options = tolerant(dashboard.options_with_session(id, &addr, SHORT));
-            dashboard.start_online(id, options.config("pre_migrate_timeout = \"1s\""))
-        };
-        let behind = options("behind", gate.addr().to_string());
-        let beside = options("beside", product.zookeeper.addr().to_string());
-        Self { behind, beside, gate, product }
-    }
-
-    /// Moves [`SLOT`] to group 2 past a proxy that is gone: its fence forbids that until an
-    /// operator takes it away.
-    fn move_past(&self, fence: &str) {
-        let dashboard = &self.product.dashboard;
-        let failed = dashboard.set_range(SLOT, SLOT, 2).map(drop);
-        assert_eq!(failed, Err(Failure::Fenced(vec![fence.to_owned()])), "the fence must stay");
-        dashboard.remove_fences();
-        let told = dashboard.set_range(SLOT, SLOT, 2).expect("the other proxy answers");
-        assert_eq!(told.receivers.len(), 1);
-        let key = key_in(SLOT, "beside");
-        assert_eq!(self.beside.client().text(&["SET", &key, "1"]), "+OK\r\n");
-        assert_eq!(self.product.two.client().text(&["GET", &key]), "$1\r\n1\r\n");
-    }
-}
-
-/// Goal: a proxy whose session is over may not be told of changes, so it serves nothing, knows that
-/// by its own clock, and comes back as a new one. Method: it is cut off under load until its node is
-/// gone; then a slot moves, past its fence; the old server must get no write any more.
-fn check_cut_off(close: impl FnOnce(&mut Gate)) {
-    let mut parted = Parted::start();
-    let dashboard = OldDashboard::new(parted.product.zookeeper.client(), Flavour::Reborn);
-    let before = dashboard.proxy("behind").expect("it is registered");
-    close(&mut parted.gate);
-    let counter = Counter::new(&parted.behind, &key_in(SLOT, "counted"));
-    counter.run(|| {
-        counter.wait_more(50);
-        dashboard.client().wait_gone(&dashboard.proxy_path("behind"), EXPIRY_DEADLINE);
-        let left_at = counter.value(&parted.product.one);
-        assert!(dashboard.fences().contains(&before.addr), "the fence must stay");
-        parted.move_past(&before.addr);
-        let took = counter.wait_refused(EXPIRY_DEADLINE);
-        assert!(took < Duration::from_secs(5), "requests waited for {took:?}");
-        assert_eq!(counter.value(&parted.product.one), left_at, "served by an old route");
-        parted.gate.pass();
-        counter.wait_more(50);
-        assert_eq!(counter.value(&parted.product.one), left_at, "served by an old route");
-    });
-    let after = dashboard.proxy("behind").expect("it is registered again");
-    assert_eq!((&after.id, &after.addr, after.pid), (&before.id, &before.addr, before.pid));
-    assert_ne!(after.start_at, before.start_at, "it is another incarnation");
-    wait_until("both are online", DEADLINE, || match dashboard.online_proxies().len() {
-        2 => Ok(()),
-        other => Err(other),
-    });
-    assert!(dashboard.fences().contains(&after.addr), "it has its fence again");
-    dashboard.check_confirms();
-}
-
-#[test]
-fn a_proxy_that_is_cut_off_for_too_long_serves_nothing_until_it_is_back() {
-    check_cut_off(Gate::cut);
-}
-
-#[test]
-fn a_proxy_whose_coordinator_is_silent_for_too_long_serves_nothing_until_it_is_back() {
-    check_cut_off(Gate::freeze);
-}
-
-/// Goal: a proxy that stood still and wakes up after its session is over does not begin with what
-/// its clients have sent meanwhile.
-#[test]
-fn a_proxy_that_was_suspended_serves_nothing_by_its_old_routes() {
-    let mut parted = Parted::start();
-    let dashboard = OldDashboard::new(parted.product.zookeeper.client(), Flavour::Reborn);
-    let before = dashboard.proxy("behind").expect("it is registered");
-    let key = key_in(SLOT, "counted");
-    let mut clients: Vec<RawClient> = (0..8).map(|_| parted.behind.client()).collect();
-    for client in &mut clients {
-        assert!(client.text(&["INCR", &key]).starts_with(':'));
-    }
-    let left_at = parted.product.one.client().text(&["GET", &key]);
-    parted.behind.freeze();
-    for client in &mut clients {
-        client.send(encode(&["INCR", &key]));
-    }
-    dashboard.client().wait_gone(&dashboard.proxy_path("behind"), EXPIRY_DEADLINE);
-    parted.move_past(&before.addr);
-    parted.behind.thaw();
-    for client in &mut clients {
-        // An error, or served by the new route: both are right.
-        let _ = client.try_read_reply();
-    }
-    assert_eq!(parted.product.one.client().text(&["GET", &key]), left_at, "served by an old route");
-    wait_serves(&parted.behind, EXPIRY_DEADLINE);
-    let after = dashboard.proxy("behind").expect("it is registered again");
-    assert_ne!(after.start_at, before.start_at, "it is another incarnation");
-    dashboard.check_confirms();
-}
-
 #[test]
 fn a_proxy_that_was_suspended_for_a_moment_goes_on() {
     let product = Product::start(Flavour::Codis192);
@@ -323,32 +205,6 @@ fn a_proxy_that_was_suspended_for_a_moment_goes_on() {
     assert_eq!(client.read_reply(), b"+OK\r\n");
     assert_eq!(dashboard.wait_answers(&told), Ok(()));
     assert_eq!(incarnation(dashboard, "proxy_1"), before, "the session went on");
-    product.check_routes(&proxy);
-}
-
-#[test]
-fn a_proxy_is_back_when_zookeeper_stood_still_for_longer_than_its_session() {
-    let mut product = Product::start(Flavour::Codis198);
-    let addr = product.zookeeper.addr().to_string();
-    let options = tolerant(product.dashboard.options_with_session("proxy_1", &addr, SHORT));
-    let options = options.config("pre_migrate_timeout = \"1s\"");
-    let proxy = product.dashboard.start_online("proxy_1", options);
-    let before = product.dashboard.proxy("proxy_1").expect("it is registered");
-    let counter = Counter::new(&proxy, &key_in(SLOT, "counted"));
-    counter.run(|| {
-        counter.wait_more(50);
-        product.zookeeper.freeze();
-        counter.wait_refused(EXPIRY_DEADLINE);
-        let left_at = counter.value(&product.one);
-        counter.wait_refused(EXPIRY_DEADLINE);
-        assert_eq!(counter.value(&product.one), left_at, "it serves without a session");
-        product.zookeeper.thaw();
-        counter.wait_more(50);
-    });
-    let after = product.dashboard.proxy("proxy_1").expect("it is registered again");
-    assert_ne!(after.start_at, before.start_at, "it is another incarnation");
-    assert_eq!(product.dashboard.fences(), [after.addr]);
-    product.dashboard.check_confirms();
     product.check_routes(&proxy);
 }
 
@@ -396,6 +252,7 @@ fn a_proxy_that_dies_under_load_comes_back_with_all_that_was_written() {
     let second = product.start_online("proxy_2");
     let endpoints = [&first, &second].map(|proxy| Endpoint::new(proxy.addr()));
     let workload = Workload::new(endpoints.into(), &["a", "b"], u64::from(std::process::id()));
+    let workload = workload.in_one_database();
     let mut report = Report::default();
     thread::scope(|scope| {
         let workload = &workload;

@@ -9,7 +9,7 @@ use integration::old_dashboard::forms::{ProxyForm, SlotForm};
 use integration::old_dashboard::proxies::wait_serves;
 use integration::old_dashboard::{Failure, Flavour};
 use integration::ports::free_port;
-use integration::product::{SLOTS_OF_GROUPS, key_in};
+use integration::product::{SLOTS_OF_GROUPS, key_in, send_surely};
 use integration::proxy::ProxyOptions;
 use integration::{DEADLINE, Deadline, OldDashboard, Product, RedisServer, ZooKeeper, wait_until};
 
@@ -382,4 +382,29 @@ fn a_fence_that_was_removed_while_its_proxy_waited_is_there_when_it_serves() {
     dashboard.put_online("proxy_1").expect("all slots are online");
     wait_serves(&proxy, DEADLINE);
     assert_eq!(dashboard.fences(), [form.addr], "the proxy serves without a fence");
+}
+
+/// Goal: a dashboard counts on a proxy that takes its leave until it has left. Method: a request
+/// that its server does not answer holds the leave up.
+#[test]
+fn a_proxy_that_takes_its_leave_answers_actions_until_it_has_left() {
+    let mut product = Product::start(Flavour::Codis198);
+    let mut proxy = product.start_online("proxy_1");
+    let form = product.dashboard.proxy("proxy_1").expect("it is registered");
+    let key = key_in(SLOTS_OF_GROUPS[0], "last");
+    let mut client = proxy.client();
+    assert_eq!(client.text(&["SET", &key, "0"]), "+OK\r\n");
+    product.one.freeze();
+    send_surely(&mut client, &["INCR", &key]);
+    proxy.request_stop();
+    proxy.wait_logged("stopping: no more clients, finishing what is in flight");
+    let other = product.dashboard.slot(SLOTS_OF_GROUPS[1]);
+    let told = product.dashboard.tell("slot_changed", &other.json());
+    assert_eq!(told.receivers.len(), 1, "it has not left");
+    assert_eq!(product.dashboard.wait_answers(&told), Ok(()));
+    assert_eq!(product.dashboard.fences(), [form.addr.as_str()]);
+    product.one.thaw();
+    assert_eq!(client.read_reply(), b":1\r\n");
+    assert!(proxy.wait_exit(DEADLINE).success());
+    check_gone(&product.dashboard, &form);
 }

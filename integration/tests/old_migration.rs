@@ -55,7 +55,7 @@ fn check_moves(flavour: Flavour) {
     let proxies = ["proxy_1", "proxy_2"].map(|id| product.start_online(id));
     let endpoints = proxies.iter().map(|proxy| Endpoint::new(proxy.addr())).collect();
     let tags: Vec<&str> = MOVING.into_iter().chain([SETTLED]).collect();
-    let workload = Workload::new(endpoints, &tags, seed);
+    let workload = Workload::new(endpoints, &tags, seed).in_one_database();
     let mut report = Report::default();
     thread::scope(|scope| {
         let workload = &workload;

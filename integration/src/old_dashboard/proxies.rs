@@ -69,14 +69,16 @@ impl OldDashboard {
         self.proxies().into_iter().filter(|proxy| proxy.state == "online").collect()
     }
 
-    /// Waits until a proxy is registered and waits to be put online.
+    /// Waits until a proxy is registered, with its fence, and waits to be put online.
     ///
     /// # Panics
     /// When it is not in time.
     pub fn wait_registered(&self, id: &str) -> ProxyForm {
         let what = format!("proxy {id} is registered as offline");
         wait_until(&what, GONE_DEADLINE, || match self.proxy(id) {
-            Some(proxy) if proxy.state == "offline" => Ok(proxy),
+            Some(proxy) if proxy.state == "offline" && self.fences().contains(&proxy.addr) => {
+                Ok(proxy)
+            }
             other => Err(other.map(|proxy| proxy.json())),
         })
     }

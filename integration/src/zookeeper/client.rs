@@ -22,6 +22,9 @@ use crate::wait::{Deadline, wait_until};
 /// As long as the servers allow: no test outlives it.
 const SESSION: Duration = Duration::from_secs(120);
 
+/// How long a server may be silent before another connection is tried.
+const SILENCE: Duration = Duration::from_secs(3);
+
 /// How long a call may take, elections and restarts of servers included.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -132,8 +135,10 @@ impl ZooKeeperClient {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap_or_else(|error| panic!("make a runtime: {error}"));
         let client = wait_until(&format!("a session with {addrs}"), PATIENCE, || {
-            let connector =
-                zk::Client::connector().with_session_timeout(SESSION).with_fail_eagerly();
+            let connector = zk::Client::connector()
+                .with_session_timeout(SESSION)
+                .with_connection_timeout(SILENCE)
+                .with_fail_eagerly();
             let connector = match credentials {
                 Some(credentials) => connector.with_auth("digest", credentials.as_bytes()),
                 None => connector,
