@@ -31,7 +31,8 @@
 //! Invariants: R-1 the requests of one batch that go to one connection keep their order (a split
 //! request's parts stand in the place of the request). R-2 a part holds only keys of slots with one
 //! and the same assignment, so that it may be sent to their primary as a whole; this is looked at
-//! again when a replica hands it back (`retry`). R-3 a write never goes to a replica.
+//! again when a replica hands it back (`retry`). R-3 a write never goes to a replica. R-4 no request
+//! goes anywhere when the lease of the slots is over (`worker::Lease`).
 
 mod backends;
 pub(crate) mod fill;
@@ -145,6 +146,8 @@ pub struct RouterActor {
     moving: Vec<MoveRequest>,
     /// When the requests at hand began to wait, if they have waited; `None` for those that come.
     waiting_since_ms: Option<u64>,
+    /// The lease of the slots was over when it was looked at: requests wait.
+    has_lapsed: bool,
     /// Moves with every batch, so that reads take turns among equal replicas.
     turn: usize,
     ticks: u32,
@@ -172,6 +175,7 @@ impl RouterActor {
             migrator: None,
             moving: Vec::new(),
             waiting_since_ms: None,
+            has_lapsed: false,
             turn: 0,
             ticks: 0,
         }
@@ -191,6 +195,7 @@ impl Handler<RouteBatch> for RouterActor {
 
     fn handle(&mut self, batch: RouteBatch, _ctx: &mut Self::Context) {
         self.turn = self.turn.wrapping_add(1);
+        self.look_at_lease();
         let mut split = Split::default();
         for request in batch.requests {
             self.route(&batch.session, batch.database, &batch.data, request, &mut split);
@@ -210,6 +215,7 @@ impl Handler<RetryBatch> for RouterActor {
         let ReplyTo::Session(session) = reply_to else {
             return;
         };
+        self.look_at_lease();
         for request in requests {
             self.retry(&session, retry.database, (&data, &parts), request, &mut split);
         }
@@ -248,6 +254,7 @@ impl Handler<Tick> for RouterActor {
         if let Some(migrator) = &self.migrator {
             migrator.do_send(Tick);
         }
+        self.renew();
         self.give_up_waiting();
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_NOTICE) {
@@ -290,8 +297,12 @@ impl RouterActor {
         }
     }
 
-    /// The way of a request: held when any of its slots is, else offline when any is.
+    /// The way of a request: held when any of its slots is, or none may be used; else offline when
+    /// any is.
     fn way_of(&self, request: &RouteRequest) -> Way {
+        if self.has_lapsed {
+            return Way::Held;
+        }
         let Some(keys) = &request.fan_out else {
             return self.routes.of_slot(request.slot);
         };

@@ -6,6 +6,7 @@
 //!
 //! [`Settings`] are the parts of the configuration that the actors need, in their own types.
 
+mod lease;
 mod lifecycle;
 
 use std::cell::{Cell, RefCell};
@@ -31,6 +32,7 @@ use crate::session::dialect_of;
 use crate::session::window::{Left, WindowLimits};
 use crate::slow_log::{self, BackendNames, SlowCounts, SlowLog, wrapped};
 
+pub use self::lease::Lease;
 pub use self::lifecycle::Lifecycle;
 
 /// A worker's spare output buffers.
@@ -120,6 +122,8 @@ pub struct Shared {
     pub run_id: String,
     /// Whether the proxy takes clients, and whether it is to stop.
     pub lifecycle: Arc<Lifecycle>,
+    /// Until when the slots may be used.
+    pub lease: Lease,
     /// What chance begins with, wherever the proxy leaves something to it. By chance itself, except
     /// in a simulation.
     pub jitter_seed: u64,
@@ -138,15 +142,17 @@ impl Shared {
         listen: SocketAddr,
     ) -> Self {
         let counters = (0..workers).map(|_| Arc::new(WorkerCounters::new(commands.len())));
+        let started = Instant::now();
         Self {
             counters: counters.collect(),
             buffered: BufferGauge::new(settings.config.proxy_max_offheap_size),
             commands: Arc::new(commands.in_dialect(dialect_of(&settings.config))),
             settings: Arc::new(settings),
             listen,
-            started: Instant::now(),
+            started,
             run_id: random_hex(),
             lifecycle: Arc::default(),
+            lease: Lease::endless(started),
             jitter_seed: RandomState::new().hash_one(0),
             next_client_id: AtomicU64::new(1),
             next_slow_id: AtomicU64::new(0),
@@ -206,7 +212,7 @@ impl Worker {
             commands: Arc::clone(&shared.commands),
             counters: counters
                 .unwrap_or_else(|| Arc::new(WorkerCounters::new(shared.commands.len()))),
-            clock: Clock::default(),
+            clock: Clock::since(shared.started),
             arena: RefCell::default(),
             out_pool: RefCell::default(),
             spans: RefCell::default(),
@@ -230,19 +236,18 @@ pub(crate) struct Clock {
     now_us: Cell<u64>,
 }
 
-impl Default for Clock {
-    fn default() -> Self {
-        Self { started: Instant::now(), now_us: Cell::new(0) }
-    }
-}
-
 impl Clock {
-    /// Milliseconds since the worker's start.
+    /// A clock of a proxy that was started then.
+    pub(crate) fn since(started: Instant) -> Self {
+        Self { started, now_us: Cell::new(0) }
+    }
+
+    /// Milliseconds since the proxy's start.
     pub(crate) fn now_ms(&self) -> u64 {
         self.now_us.get() / 1000
     }
 
-    /// Microseconds since the worker's start.
+    /// Microseconds since the proxy's start.
     pub(crate) fn now_us(&self) -> u64 {
         self.now_us.get()
     }

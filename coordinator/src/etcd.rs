@@ -306,6 +306,7 @@ impl Coordinator for Etcd {
             if connection.session.events().state().is_over() {
                 return Ok(());
             }
+            connection.session.begin_close();
             let root = NodePath::root();
             let revoke = async {
                 let revoked = connection.client.clone().lease_revoke(connection.lease).await;

@@ -145,6 +145,7 @@ impl<S: Store> Coordinator for Local<S> {
             if self.session.events().state().is_over() {
                 return Ok(());
             }
+            self.session.begin_close();
             let ended = self.session.call("close", &NodePath::root(), self.store.end()).await;
             self.session.end(SessionState::Closed);
             self.store.abandon();

@@ -16,9 +16,12 @@
 //! session.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -81,6 +84,7 @@ impl SessionState {
 #[derive(Clone, Debug)]
 pub struct SessionEvents {
     state: watch::Receiver<SessionState>,
+    last_contact: Arc<Mutex<Instant>>,
     timeout: Duration,
 }
 
@@ -95,6 +99,12 @@ impl SessionEvents {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// When the session is over, if there is no answer to anything from now on.
+    #[must_use]
+    pub fn expiry(&self) -> Instant {
+        read(&self.last_contact) + self.timeout
     }
 
     /// Waits for the next change and returns the state then; at once when the session is over.
@@ -120,7 +130,9 @@ impl SessionEvents {
 pub(crate) struct Session {
     state: watch::Sender<SessionState>,
     /// When the last call that was answered had been sent.
-    last_contact: Mutex<Instant>,
+    last_contact: Arc<Mutex<Instant>>,
+    /// We are closing it: whatever ends it now, it is closed.
+    is_closing: AtomicBool,
     timeouts: Timeouts,
 }
 
@@ -128,11 +140,21 @@ impl Session {
     /// A session that has just begun, with the timeout that the coordinator has agreed to.
     pub(crate) fn new(timeouts: Timeouts, began: Instant) -> Self {
         let (state, _) = watch::channel(SessionState::Connected);
-        Self { state, last_contact: Mutex::new(began), timeouts }
+        Self {
+            state,
+            last_contact: Arc::new(Mutex::new(began)),
+            is_closing: AtomicBool::new(false),
+            timeouts,
+        }
     }
 
     pub(crate) fn events(&self) -> SessionEvents {
-        SessionEvents { state: self.state.subscribe(), timeout: self.timeouts.session }
+        let last_contact = Arc::clone(&self.last_contact);
+        SessionEvents {
+            state: self.state.subscribe(),
+            last_contact,
+            timeout: self.timeouts.session,
+        }
     }
 
     /// Notes an answer to a call that was sent at this time.
@@ -151,7 +173,13 @@ impl Session {
 
     /// Ends the session.
     pub(crate) fn end(&self, state: SessionState) {
-        self.change(state);
+        let is_closing = self.is_closing.load(Ordering::Relaxed);
+        self.change(if is_closing { SessionState::Closed } else { state });
+    }
+
+    /// Notes that we close it. The coordinator may tell a beat of the end before it answers us.
+    pub(crate) fn begin_close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
     }
 
     /// Changes the state; the end is final (C-1).
@@ -167,7 +195,7 @@ impl Session {
 
     /// When the session is over, if there is no answer to anything from now on.
     fn expiry(&self) -> Instant {
-        *self.last() + self.timeouts.session
+        read(&self.last_contact) + self.timeouts.session
     }
 
     fn last(&self) -> MutexGuard<'_, Instant> {
@@ -240,6 +268,11 @@ impl Session {
             }
         }
     }
+}
+
+fn read(instant: &Mutex<Instant>) -> Instant {
+    // Whoever panicked held a whole instant.
+    *instant.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A task that ends with its owner.

@@ -438,6 +438,7 @@ impl Coordinator for ZooKeeper {
             let Some(client) = self.connection.take() else {
                 return Ok(());
             };
+            self.connection.session.begin_close();
             let mut states = client.state_watcher();
             let close = async move {
                 drop(client);

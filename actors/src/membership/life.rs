@@ -231,7 +231,9 @@ impl Life {
     async fn incarnation(&mut self, link: &Link) -> End {
         let mut session = link.coordinator.session();
         let mut leave = self.leave.clone();
-        let contact = follow_contact(link.coordinator.session(), Rc::clone(&self.book));
+        let shared = Arc::clone(&self.around.shared);
+        let events = link.coordinator.session();
+        let contact = follow_contact(events, Rc::clone(&self.book), &shared.lease);
         let end = tokio::select! {
             biased;
             _ = leave.wait_for(|is_ordered| *is_ordered) => return End::Leaving,
@@ -294,6 +296,10 @@ impl Life {
     ) -> End {
         loop {
             self.wait_for_online(link, &mut seen).await;
+            // Somebody may have removed it while it was one of a proxy that is not online.
+            if let Err(end) = self.put_up_fence(link, me).await {
+                return end;
+            }
             self.fill_all(link).await;
             self.is_serving = true;
             self.around.shared.lifecycle.go_online();
@@ -395,11 +401,16 @@ impl Life {
         if !std::mem::take(&mut self.is_serving) {
             return;
         }
-        let lock = LockSlots { cut_off_after: Some(LOCK_DRAIN_TIMEOUT) };
-        match self.around.topology.send(lock).await {
-            Ok(Ok(_)) | Err(_) => {}
-            Ok(Err(error)) => {
-                error!(self.around.log, "slots could not be locked"; "error" => %error);
+        loop {
+            let lock = LockSlots { cut_off_after: Some(LOCK_DRAIN_TIMEOUT) };
+            match self.around.topology.send(lock).await {
+                // The proxy ends.
+                Ok(Ok(_)) | Err(_) => return,
+                // The lease is over meanwhile, so nothing is served, either.
+                Ok(Err(error)) => {
+                    error!(self.around.log, "slots could not be locked"; "error" => %error);
+                    sleep(RETRY_PAUSE).await;
+                }
             }
         }
     }
@@ -425,6 +436,10 @@ async fn follow_own(
             return End::Expelled;
         };
         match Proxy::decode(own, &node.data) {
+            // Without its id it would be anybody, and its state an accident.
+            Ok(proxy) if proxy.id.is_empty() => {
+                link.book.alarm(Subject::OwnNode, format!("`{own}` does not hold this proxy"));
+            }
             Ok(proxy) => {
                 link.book.all_clear(Subject::OwnNode);
                 if proxy.state == ProxyState::MarkOffline && !lifecycle.is_closed() {

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator::{Coordinator, CoordinatorError, NodePath, SessionEvents, SessionState};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::book::{Book, Subject};
 use crate::coordination::Contact;
+use crate::worker::Lease;
 
 /// The pause after a call that failed.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often the end of the session is looked at, which moves with every answer.
+const LEASE_PERIOD: Duration = Duration::from_millis(200);
 
 /// A session.
 pub(super) struct Link {
@@ -65,14 +69,16 @@ pub(super) struct Listing {
     pub(super) changed: Pin<Box<dyn Future<Output = ()>>>,
 }
 
-/// Notes the contact for as long as the session goes on; ends with it.
-pub(super) async fn follow_contact(mut session: SessionEvents, book: Rc<Book>) {
+/// Notes the contact for as long as the session goes on, and lends the slots to the workers for as
+/// long as it will; ends with it.
+pub(super) async fn follow_contact(mut session: SessionEvents, book: Rc<Book>, lease: &Lease) {
     loop {
+        lease.set_end(session.expiry());
         match session.state() {
             SessionState::Connected => book.set_contact(Contact::Connected),
             SessionState::Disconnected => book.set_contact(Contact::Disconnected),
             SessionState::Expired | SessionState::Refused | SessionState::Closed => return,
         }
-        session.changed().await;
+        let _ = timeout(LEASE_PERIOD, session.changed()).await;
     }
 }

@@ -36,6 +36,9 @@ const BATCH_MAX: usize = 64;
 /// How long requests wait after a migration was announced for a slot whose node does not say so.
 const ANNOUNCEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a dashboard may take to collect an action that it has begun to collect.
+const COLLECTION_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The pauses between two looks at what may be right by now.
 const LOOK_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 
@@ -188,6 +191,10 @@ impl Life {
             }
             Err(CoordinatorError::NoNode { .. }) => {
                 debug!(self.around.log, "action was withdrawn"; "action" => &action.name);
+            }
+            // A dashboard that collects old actions forbids new answers before it deletes them.
+            Err(CoordinatorError::Denied { .. }) if action.since.elapsed() < COLLECTION_TIMEOUT => {
+                return false;
             }
             Err(error) => {
                 link.failed(&error).await;

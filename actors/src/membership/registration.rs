@@ -78,15 +78,18 @@ impl Life {
         Ok(())
     }
 
-    async fn put_up_fence(&mut self, link: &Link, me: &Proxy) -> Result<(), End> {
+    /// Sees to it that the fence is there.
+    pub(super) async fn put_up_fence(&mut self, link: &Link, me: &Proxy) -> Result<(), End> {
         let fence = self.fence_path()?;
         link.insist(async |c| c.create_directory(&self.paths.fences()).await).await;
         link.insist(async |c| {
             match c.create(&fence, "", Lifetime::Persistent, Access::File).await {
                 Ok(()) => Ok(()),
                 Err(CoordinatorError::NodeExists { .. }) => {
-                    info!(self.around.log, "a fence of an earlier run is there, it is ours now";
-                        "fence" => &me.addr);
+                    if !self.has_fence {
+                        info!(self.around.log, "a fence of an earlier run is there, it is ours now";
+                            "fence" => &me.addr);
+                    }
                     Ok(())
                 }
                 Err(error) => Err(error),

@@ -57,6 +57,7 @@ impl RouterActor {
     pub(super) fn release(&mut self) {
         // No read woke the worker, and the wait of these requests ends now.
         self.worker.clock.refresh();
+        self.look_at_lease();
         for Parked { session, database, frame, waiting, since_ms } in self.parking.take_all() {
             let mut split = Split::default();
             self.waiting_since_ms = Some(since_ms);
@@ -75,6 +76,22 @@ impl RouterActor {
         }
         self.waiting_since_ms = None;
         self.publish_parked();
+    }
+
+    /// INVARIANT R-4.
+    pub(super) fn look_at_lease(&mut self) {
+        self.has_lapsed = self.worker.shared.lease.is_over(self.worker.clock.now_us());
+    }
+
+    /// Lets go what waited for the lease alone, if that has come back to life: what held the time up
+    /// has held up the sign of life, too.
+    pub(super) fn renew(&mut self) {
+        if std::mem::take(&mut self.has_lapsed) {
+            self.look_at_lease();
+            if !self.has_lapsed {
+                self.release();
+            }
+        }
     }
 
     /// Answers requests that have waited for as long as they may, where there is a limit.

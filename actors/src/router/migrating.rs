@@ -21,8 +21,10 @@ use super::split::Split;
 use super::{RouteRequest, RouterActor};
 use crate::backend_conn::fence::FenceToken;
 use crate::backend_conn::{ForwardBatch, ForwardRequest, Role};
+use crate::client_error::RequestFailure;
 use crate::migrator::{DrainSlots, Migration, MigratorActor, MoveKeys};
 use crate::session::SessionActor;
+use crate::slow_log::Stamps;
 
 /// Keys of a request that is split into requests of one key each; its parts are numbered in 16 bits.
 pub(super) const KEYS_SPLIT_MAX: usize = 32 * 1024;
@@ -66,6 +68,15 @@ impl Handler<ForwardFor> for RouterActor {
 
     fn handle(&mut self, forward: ForwardFor, _ctx: &mut Self::Context) {
         let ForwardFor { migration, side, database, batch } = forward;
+        self.look_at_lease();
+        if self.has_lapsed && side == Side::Target {
+            // INVARIANT R-4: its turn came too late.
+            let failure = RequestFailure::HeldTooLong;
+            let failed =
+                batch.requests.iter().map(|request| (request.ticket, request.part, failure));
+            let stamps = Stamps::unsent(self.worker.clock.now_us());
+            return batch.reply_to.fail(failed.collect(), stamps);
+        }
         let backend = match side {
             Side::Source => self.backends.index_of(&migration.source, Role::Source),
             Side::Target => self.backends.index_of(&migration.target, Role::Primary),

@@ -70,6 +70,10 @@ impl RouterActor {
     fn way_of_slots(&self, slots: impl Iterator<Item = SlotId>) -> RetryWay {
         let mut found: Option<RetryWay> = None;
         let mut failure = None;
+        // INVARIANT R-4.
+        if self.has_lapsed {
+            return RetryWay::Wait;
+        }
         for slot in slots {
             match self.routes.of_slot(slot) {
                 Way::Held => return RetryWay::Wait,

@@ -37,25 +37,28 @@ impl Default for MigrateStatus {
     }
 }
 
-/// The state of a slot.
+/// The state of a slot. Without its status it is none: to take it for offline would cost the slot
+/// its route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct SlotState {
     /// What it does.
     pub status: SlotStatus,
     /// Where its keys move.
+    #[serde(default)]
     pub migrate_status: MigrateStatus,
     /// Always `0`.
+    #[serde(default)]
     pub last_op_ts: String,
 }
 
-/// A slot.
+/// A slot. It has to have a group, if only -1, and a state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Slot {
     /// The product.
+    #[serde(default)]
     pub product_name: String,
     /// Its number.
+    #[serde(default)]
     pub id: i32,
     /// The group that serves it; while it migrates already the target; -1 for none.
     pub group_id: i32,
