@@ -43,7 +43,15 @@ impl Product {
     /// When one of them does not start.
     #[must_use]
     pub fn start(flavour: Flavour) -> Self {
-        let zookeeper = ZooKeeper::start();
+        Self::start_on(ZooKeeper::start(), flavour)
+    }
+
+    /// The same on this coordinator.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_on(zookeeper: ZooKeeper, flavour: Flavour) -> Self {
         let (one, two) = (RedisServer::start(), RedisServer::start());
         let groups: [(i32, &[&RedisServer]); 2] = [(1, &[&one]), (2, &[&two])];
         let dashboard = OldDashboard::of_product(zookeeper.client(), flavour, &groups);

@@ -70,10 +70,19 @@ impl ZooKeeper {
     /// When java or the libraries are missing, or the server does not come up.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same with more lines in its configuration, which are stronger than those before.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_with(config: &str) -> Self {
         for _ in 0..ATTEMPTS {
             let port = free_port();
             let dir = folder();
-            write_config(dir.path(), port, "");
+            write_config(dir.path(), port, config);
             let mut server = Self { port, process: launch(dir.path()), dir };
             if server.comes_up() {
                 return server;
@@ -178,9 +187,9 @@ fn folder() -> TempDir {
 }
 
 /// Writes the configuration of the server whose folder this is.
-fn write_config(dir: &Path, port: u16, members: &str) {
+fn write_config(dir: &Path, port: u16, more: &str) {
     let text = format!(
-        "{COMMON_CONFIG}dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n{members}",
+        "{COMMON_CONFIG}dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n{more}",
         dir.display()
     );
     write(dir, "zoo.cfg", &text);

@@ -11,7 +11,7 @@ use integration::old_dashboard::{Failure, Flavour, OldDashboard};
 use integration::product::{SLOTS_OF_GROUPS, key_in};
 use integration::proxy::ProxyOptions;
 use integration::raw_client::encode;
-use integration::{DEADLINE, Gate, KeywayProxy, Product, RawClient, wait_until};
+use integration::{DEADLINE, Gate, KeywayProxy, Product, RawClient, ZooKeeper, wait_until};
 
 /// The session of the proxies here.
 const SESSION: &str = "2s";
@@ -37,11 +37,16 @@ struct Parted {
 
 impl Parted {
     fn start() -> Self {
-        let product = Product::start(Flavour::Reborn);
+        Self::of(Product::start(Flavour::Reborn), SESSION)
+    }
+
+    fn of(product: Product, session: &str) -> Self {
         let gate = Gate::before(product.zookeeper.addr());
         let dashboard = &product.dashboard;
         let options = |id: &str, addr: String| {
-            let options = tolerant(dashboard.options_with_session(id, &addr, SESSION));
+            let options = tolerant(dashboard.options_with_session(id, &addr, session));
+            // Each worker has to notice by itself.
+            let options = options.workers(4);
             dashboard.start_online(id, options.config("pre_migrate_timeout = \"1s\""))
         };
         let behind = options("behind", gate.addr().to_string());
@@ -67,25 +72,31 @@ impl Parted {
 /// Goal: a proxy whose session is over may not be told of changes, so it serves nothing, knows that
 /// by its own clock, and comes back as a new one. Method: it is cut off under load until its node is
 /// gone; then a slot moves, past its fence; the old server must get no write any more.
-fn check_cut_off(close: impl FnOnce(&mut Gate)) {
-    let mut parted = Parted::start();
+fn check_cut_off(mut parted: Parted, close: impl FnOnce(&mut Gate)) {
     let dashboard = OldDashboard::new(parted.product.zookeeper.client(), Flavour::Reborn);
     let before = dashboard.proxy("behind").expect("it is registered");
+    // On more than one worker.
+    let [first, second, third] =
+        ["first", "second", "third"].map(|name| Counter::new(&parted.behind, &key_in(SLOT, name)));
+    let counters = [&first, &second, &third];
+    let values = |parted: &Parted| counters.map(|counter| counter.value(&parted.product.one));
     close(&mut parted.gate);
-    let counter = Counter::new(&parted.behind, &key_in(SLOT, "counted"));
-    counter.run(|| {
-        counter.wait_more(50);
+    let happening = || {
+        counters.iter().for_each(|counter| counter.wait_more(20));
         dashboard.client().wait_gone(&dashboard.proxy_path("behind"), EXPIRY_DEADLINE);
-        let left_at = counter.value(&parted.product.one);
+        let left_at = values(&parted);
         assert!(dashboard.fences().contains(&before.addr), "the fence must stay");
         parted.move_past(&before.addr);
-        let took = counter.wait_refused(EXPIRY_DEADLINE);
-        assert!(took < Duration::from_secs(5), "requests waited for {took:?}");
-        assert_eq!(counter.value(&parted.product.one), left_at, "served by an old route");
+        for counter in counters {
+            let took = counter.wait_refused(EXPIRY_DEADLINE);
+            assert!(took < Duration::from_secs(5), "requests waited for {took:?}");
+        }
+        assert_eq!(values(&parted), left_at, "served by an old route");
         parted.gate.pass();
-        counter.wait_more(50);
-        assert_eq!(counter.value(&parted.product.one), left_at, "served by an old route");
-    });
+        counters.iter().for_each(|counter| counter.wait_more(20));
+        assert_eq!(values(&parted), left_at, "served by an old route");
+    };
+    first.run(|| second.run(|| third.run(happening)));
     let after = dashboard.proxy("behind").expect("it is registered again");
     assert_eq!((&after.id, &after.addr, after.pid), (&before.id, &before.addr, before.pid));
     assert_ne!(after.start_at, before.start_at, "it is another incarnation");
@@ -99,12 +110,20 @@ fn check_cut_off(close: impl FnOnce(&mut Gate)) {
 
 #[test]
 fn a_proxy_that_is_cut_off_for_too_long_serves_nothing_until_it_is_back() {
-    check_cut_off(Gate::cut);
+    check_cut_off(Parted::start(), Gate::cut);
 }
 
 #[test]
 fn a_proxy_whose_coordinator_is_silent_for_too_long_serves_nothing_until_it_is_back() {
-    check_cut_off(Gate::freeze);
+    check_cut_off(Parted::start(), Gate::freeze);
+}
+
+/// Goal: ZooKeeper does not let everybody have the session that they want, and its word counts.
+#[test]
+fn a_session_lasts_as_long_as_zookeeper_says() {
+    let zookeeper = ZooKeeper::start_with("maxSessionTimeout=2000\n");
+    let product = Product::start_on(zookeeper, Flavour::Reborn);
+    check_cut_off(Parted::of(product, "60s"), Gate::freeze);
 }
 
 /// Goal: a proxy that stood still and wakes up after its session is over does not begin with what
@@ -115,7 +134,7 @@ fn a_proxy_that_was_suspended_serves_nothing_by_its_old_routes() {
     let dashboard = OldDashboard::new(parted.product.zookeeper.client(), Flavour::Reborn);
     let before = dashboard.proxy("behind").expect("it is registered");
     let key = key_in(SLOT, "counted");
-    let mut clients: Vec<RawClient> = (0..8).map(|_| parted.behind.client()).collect();
+    let mut clients: Vec<RawClient> = (0..16).map(|_| parted.behind.client()).collect();
     for client in &mut clients {
         assert!(client.text(&["INCR", &key]).starts_with(':'));
     }

@@ -289,6 +289,38 @@ fn a_proxy_that_is_put_offline_serves_no_more_until_it_is_put_online_again() {
     assert_eq!(product.two.client().text(&["GET", &key]), "$1\r\n2\r\n");
 }
 
+/// Goal: what changes while a proxy is offline passes it by, so a slot whose nodes are wrong when it
+/// comes back must not have its route of before.
+#[test]
+fn a_slot_with_wrong_nodes_is_not_served_by_a_route_from_before_the_proxy_was_put_offline() {
+    let product = Product::start(Flavour::Codis20);
+    let dashboard = &product.dashboard;
+    let options = product.options("proxy_1").config("pre_migrate_timeout = \"1s\"");
+    let proxy = dashboard.start_online("proxy_1", options.allow_log("\"alarm\""));
+    let online = dashboard.proxy("proxy_1").expect("it is registered");
+    let offline = ProxyForm { state: "offline".to_owned(), ..online };
+    dashboard.client().set(&dashboard.proxy_path("proxy_1"), &offline.json());
+    proxy.wait_logged("put offline by the dashboard");
+    let slot = SLOTS_OF_GROUPS[0];
+    dashboard.write_slot(&SlotForm::online(slot, 3));
+    dashboard.put_online("proxy_1").expect("all slots are online");
+    let [key, other] = [slot, slot + 1].map(|slot| key_in(slot, "passed by"));
+    wait_until("the proxy serves again", DEADLINE, || {
+        match proxy.client().text(&["SET", &other, "1"]).as_str() {
+            "+OK\r\n" => Ok(()),
+            refused => Err(refused.to_owned()),
+        }
+    });
+    let reply = proxy.client().text(&["SET", &key, "1"]);
+    let stored = product.one.client().text(&["EXISTS", &key]);
+    assert_eq!(stored, ":0\r\n", "served by an old route: {reply}");
+    dashboard.write_slot(&SlotForm::online(slot, 2));
+    wait_serves(&proxy, DEADLINE);
+    dashboard.confirmed("slot_changed", &dashboard.slot(slot).json()).expect("it answers");
+    assert_eq!(proxy.client().text(&["SET", &key, "2"]), "+OK\r\n");
+    assert_eq!(product.two.client().text(&["GET", &key]), "$1\r\n2\r\n");
+}
+
 /// Goal: a proxy of Codis 2.0 needs no operator. Method: its dashboard refuses once, as one that is
 /// not ready does, and puts it online when it is asked again.
 #[test]
