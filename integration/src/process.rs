@@ -4,12 +4,13 @@
 //! to the process by the handle of the child, which is not reaped before, so that the number
 //! cannot belong to another process by then.
 
+use std::fs::DirEntry;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::wait::wait_until;
+use crate::wait::{DEADLINE, wait_until};
 
 /// A running child process.
 #[derive(Debug)]
@@ -49,6 +50,26 @@ impl Process {
         }
         kill_process(Pid::from_child(&self.child), signal)
             .unwrap_or_else(|error| panic!("signal {}: {error}", self.name));
+    }
+
+    /// Stops the process without closing anything, and returns when none of its threads runs any
+    /// more: the signal alone takes its time.
+    ///
+    /// # Panics
+    /// When the process has ended already, or does not stop.
+    pub fn freeze(&mut self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.id());
+        wait_until(&format!("{} stands still", self.name), DEADLINE, || {
+            let running = |task: std::io::Result<DirEntry>| {
+                let stat = std::fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
+                // The state follows the name, which is in brackets and may contain some.
+                let (_, state) = stat.rsplit_once(") ")?;
+                (!state.starts_with('T')).then_some(stat)
+            };
+            let tasks = std::fs::read_dir(&tasks).map_err(|error| error.to_string())?;
+            tasks.filter_map(running).next().map_or(Ok(()), Err)
+        });
     }
 
     /// The exit status, once the process has ended.

@@ -254,7 +254,7 @@ impl KeywayProxy {
     /// # Panics
     /// When it has ended.
     pub fn freeze(&mut self) {
-        self.process.signal(Signal::STOP);
+        self.process.freeze();
     }
 
     /// Lets the frozen proxy go on.

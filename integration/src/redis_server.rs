@@ -164,7 +164,7 @@ impl RedisServer {
     /// # Panics
     /// When the server is dead.
     pub fn freeze(&mut self) {
-        self.process.signal(Signal::STOP);
+        self.process.freeze();
     }
 
     /// Lets the frozen server go on.

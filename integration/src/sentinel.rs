@@ -109,6 +109,6 @@ impl Sentinel {
     /// # Panics
     /// When it is dead.
     pub fn freeze(&mut self) {
-        self.process.signal(Signal::STOP);
+        self.process.freeze();
     }
 }

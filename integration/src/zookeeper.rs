@@ -147,7 +147,7 @@ impl ZooKeeper {
     /// # Panics
     /// When the server is dead.
     pub fn freeze(&mut self) {
-        self.process.signal(Signal::STOP);
+        self.process.freeze();
     }
 
     /// Lets the frozen server go on.

@@ -138,8 +138,8 @@ fn a_proxy_that_was_suspended_serves_nothing_by_its_old_routes() {
     for client in &mut clients {
         assert!(client.text(&["INCR", &key]).starts_with(':'));
     }
-    let left_at = parted.product.one.client().text(&["GET", &key]);
     parted.behind.freeze();
+    let left_at = parted.product.one.client().text(&["GET", &key]);
     for client in &mut clients {
         client.send(encode(&["INCR", &key]));
     }
