@@ -183,7 +183,7 @@ fn slot_alarms(faults: &BTreeMap<SlotId, (Fault, SystemTime)>) -> Vec<Alarm> {
     }
     let alarms = by_fault.into_iter().map(|(fault, (slots, since))| {
         let text = format!(
-            "slots {}: {fault}; they keep their last route, and actions about them get no answer",
+            "slots {}: {fault}; no route is changed, and actions about these slots get no answer",
             ranges(&slots)
         );
         Alarm { text, since }

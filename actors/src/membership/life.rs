@@ -16,7 +16,8 @@
 //!
 //! Invariants: L-1 slots are used only while the node says `online` and the session goes on, by our
 //! own clock (`coordinator::SessionState`). L-2 the actions are listed before the node can say
-//! `online`, so those in the listing mean somebody else.
+//! `online`, so those in the listing mean somebody else. L-3 a route from before the proxy was last
+//! put online is never used: a slot whose nodes are wrong then is locked until they are right.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -365,6 +366,9 @@ impl Life {
                     self.held.remove(&slot);
                 }
                 notes.is_locked = assignment.is_locked || (is_held && may_wait);
+            } else if is_all {
+                // INVARIANT L-3: the last good route is from before; nobody knows how old it is.
+                notes.is_locked = !was.is_offline();
             }
             // The last good route may be locked because the session was lost.
             assignment.is_locked = notes.is_locked;

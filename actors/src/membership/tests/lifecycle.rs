@@ -261,3 +261,22 @@ fn old_actions_are_nobodys() {
         assert_eq!(world.report().await.actions_answered, 1);
     });
 }
+
+#[test]
+fn a_route_from_before_a_lost_session_is_not_used_while_nobody_knows_the_new_one() {
+    run(Topology::Reborn, async |world: World| {
+        world.go_online().await;
+        world.store.freeze();
+        world.until_is(MembershipState::Unregistered).await;
+        world.store.thaw();
+        // Others have been told that the slot is another group's, which then loses its primary.
+        world.set_slot(7, SlotStatus::Online, 2, -1).await;
+        world.set_server(2, "b:1", ServerType::Offline).await;
+        world.until_is(MembershipState::Online).await;
+        assert!(world.slot(7).await.is_locked);
+        assert!(!world.slot(8).await.is_locked, "the others are served");
+        world.set_server(2, "b:1", ServerType::Primary).await;
+        world.until("repaired", async || world.primary(7).await == "b:1").await;
+        assert!(!world.slot(7).await.is_locked);
+    });
+}
