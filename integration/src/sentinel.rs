@@ -8,7 +8,6 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
-use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::ports::free_port;
