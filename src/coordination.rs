@@ -127,7 +127,8 @@ fn member(
         connect: connect_by(Arc::clone(&shared.settings)),
         addr: told(&config.host_proxy, &config.proxy_addr, shared.listen.port()),
         debug_var_addr: told(&config.host_admin, &config.admin_addr, admin.port()),
-        is_own_host: config.host_proxy.is_empty(),
+        // Every machine is called that.
+        is_own_host: config.host_proxy.is_empty() && !hostname.starts_with("localhost"),
         start_at: Rc::new(web::now_text),
         fail: Rc::new(move |text| {
             failure.send_replace(Some(text));

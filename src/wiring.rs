@@ -41,6 +41,9 @@ use crate::state::State;
 /// How long the admin server may take to finish the answers it has begun.
 const ADMIN_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long the workers' threads may take to end.
+const WORKERS_STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How much of a proxy's token tells it from others at the servers that its mover works on.
 const MOVER_NAME_CHARS: usize = 12;
 
@@ -178,7 +181,7 @@ impl Proxy {
 
     /// Accepts no more clients and lets those that are there have their replies, within a
     /// deadline. The admin server answers until then; whoever ordered the stop has its answer.
-    pub(crate) async fn stop(self, deadline: Duration) {
+    pub(crate) async fn stop(mut self, deadline: Duration) {
         // Before anything closes: clients that look for a proxy should not be sent here any more.
         self.coordination.withdraw().await;
         // The admin server refuses orders from now on, those of the mover as well.
@@ -199,13 +202,26 @@ impl Proxy {
         } else {
             warn!(self.log, "clients were cut off: they did not finish within shutdown_timeout";
                 "shutdown_timeout" => config::duration_text(deadline));
+            // What is still under way must not reach a server when nobody counts on this proxy.
+            end_workers(std::mem::take(&mut self.arbiters)).await;
         }
         self.coordination.leave().await;
         drop(self.reports);
         let answered = self.admin.stop(true);
         let _ = tokio::time::timeout(ADMIN_STOP_TIMEOUT, answered).await;
-        for arbiter in &self.arbiters {
-            arbiter.stop();
-        }
+        end_workers(self.arbiters).await;
     }
+}
+
+/// Ends the workers' threads, each after what it does at the moment.
+async fn end_workers(arbiters: Vec<Arbiter>) {
+    for arbiter in &arbiters {
+        arbiter.stop();
+    }
+    let joined = actix_rt::task::spawn_blocking(move || {
+        for arbiter in arbiters {
+            let _ = arbiter.join();
+        }
+    });
+    let _ = tokio::time::timeout(WORKERS_STOP_TIMEOUT, joined).await;
 }

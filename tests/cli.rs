@@ -227,7 +227,7 @@ fn a_member_of_a_product_needs_no_servers() {
         .unwrap();
     assert!(text(&by_environment.stderr).contains("open files"));
     check_usage(
-        &["proxy", "--topology", "codis1", "--proxy-id", "p1"],
+        &["proxy", "--topology", "codis1", "--proxy-id", "p1", "--addr=:9000", "--http-addr=:9001"],
         "error: --topology: `coordinator_addr` is needed with `topology = \"codis1\"`: give the \
          addresses of the product's coordinator, like `10.0.0.1:2181,10.0.0.2:2181`",
     );

@@ -254,7 +254,7 @@ impl Handler<Tick> for RouterActor {
         if let Some(migrator) = &self.migrator {
             migrator.do_send(Tick);
         }
-        self.renew();
+        self.look_at_lease();
         self.give_up_waiting();
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_NOTICE) {

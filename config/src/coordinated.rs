@@ -99,6 +99,18 @@ fn check_told_addresses(config: &Config, findings: &mut Findings) {
             findings.errors.push(finding);
         }
     }
+    for (key, addr, told_key, told) in [
+        ("proxy_addr", &config.proxy_addr, "host_proxy", &config.host_proxy),
+        ("admin_addr", &config.admin_addr, "host_admin", &config.host_admin),
+    ] {
+        let is_loopback = addr::host(addr).starts_with("127.") || addr::host(addr) == "localhost";
+        findings.warn_if(is_loopback && told.is_empty(), key, || {
+            format!(
+                "is `{addr}`, which only this machine reaches, and others are told to come here: \
+                 listen on `0.0.0.0`, or set `{told_key}`"
+            )
+        });
+    }
     if config.proto_type == ProtoType::Tcp6 {
         let finding = because_of_topology("proto_type", config.topology, "cannot be `tcp6`");
         findings.errors.push(finding);

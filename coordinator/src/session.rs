@@ -9,8 +9,9 @@
 //! away what belongs to it. It can only tell us so when there is contact again, which is too late
 //! for those who rely on what they have registered. So the session keeps a clock of its own: a beat
 //! every third of the timeout proves the contact, and a timeout without any is the end, whatever
-//! the library thinks. The clock counts from when the last successful call was *sent*, and the
-//! coordinator from when it came in, so ours is never late.
+//! the library thinks. The clock counts from when the last answered beat was *sent*, and the
+//! coordinator from when it came in, so ours is not late. Only beats count: another answer may come
+//! from a server that has lost the others, and knows nothing of the session.
 //!
 //! Invariants: C-1 the end of a session is final. C-2 no call outlives its time limit or its
 //! session.
@@ -129,7 +130,7 @@ impl SessionEvents {
 #[derive(Debug)]
 pub(crate) struct Session {
     state: watch::Sender<SessionState>,
-    /// When the last call that was answered had been sent.
+    /// When the last beat that was answered had been sent.
     last_contact: Arc<Mutex<Instant>>,
     /// We are closing it: whatever ends it now, it is closed.
     is_closing: AtomicBool,
@@ -157,7 +158,7 @@ impl Session {
         }
     }
 
-    /// Notes an answer to a call that was sent at this time.
+    /// Notes an answer to a beat that was sent at this time.
     pub(crate) fn contact(&self, sent: Instant) {
         {
             let mut last = self.last();
@@ -225,10 +226,10 @@ impl Session {
             Err(CoordinatorError::Deadline { action, path: path.clone(), after })
         });
         match &answer {
-            Ok(_) => self.contact(sent),
+            Ok(_) => self.change(SessionState::Connected),
             Err(CoordinatorError::SessionOver) => self.end(SessionState::Expired),
             Err(CoordinatorError::Refused { .. }) => self.end(SessionState::Refused),
-            Err(error) if error.is_answer() => self.contact(sent),
+            Err(error) if error.is_answer() => self.change(SessionState::Connected),
             Err(_) => {}
         }
         answer

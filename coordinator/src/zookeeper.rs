@@ -123,10 +123,12 @@ impl Connection {
         self.take();
     }
 
+    /// The leader itself answers this one, which counts the time of sessions. Whatever else is read
+    /// is answered by the server that we are connected to, which may be cut off from the leader.
     async fn beat(&self) -> Result<(), CoordinatorError> {
         let root = NodePath::root();
-        let beaten = self.client()?.check_stat("/").await;
-        beaten.map(|_| ()).map_err(|error| self.fault(&error, "look for", &root))
+        let beaten = self.client()?.sync("/").await;
+        beaten.map_err(|error| self.fault(&error, "look for", &root))
     }
 
     /// Passes on what the library knows of the session.

@@ -15,11 +15,12 @@
 //! receiver from its first moment on, and before it lets a request go it has read every slot.
 //!
 //! Invariants: L-1 slots are used only while the node says `online` and the session goes on, by our
-//! own clock (`coordinator::SessionState`). L-2 the actions are listed before the node can say
+//! own clock (`coordinator::SessionState`): workers hold a lease on them that ends with both. L-2 the actions are listed before the node can say
 //! `online`, so those in the listing mean somebody else. L-3 a route from before the proxy was last
 //! put online is never used: a slot whose nodes are wrong then is locked until they are right.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +36,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Surroundings;
 use super::actions::Actions;
 use super::book::{Book, Subject};
-use super::link::{Link, RETRY_PAUSE, follow_contact};
+use super::link::{Link, Listing, RETRY_PAUSE, follow_contact};
 use super::reading::{Reading, read_slots};
 use super::registration::{SIGN_OFF_TIMEOUT, warn_of_fence};
 use super::routes::Groups;
@@ -57,6 +58,9 @@ const POLL_PERIOD: Duration = Duration::from_secs(3);
 /// Pauses between two tries to connect.
 const CONNECT_PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
+/// More incarnations of one process than dashboards still know of.
+const STARTS_MAX: usize = 16;
+
 /// What is known of a slot besides its assignment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SlotNotes {
@@ -73,13 +77,18 @@ pub(super) enum End {
     SessionOver,
     /// Somebody has deleted the node.
     Expelled,
-    /// It cannot be a member, for this reason.
-    Failed(String),
+    /// It cannot be a member.
+    Failed {
+        /// Why.
+        text: String,
+        /// Another proxy has the address, so the fence is that one's.
+        is_fence_theirs: bool,
+    },
 }
 
 impl From<CoordinatorError> for End {
     fn from(error: CoordinatorError) -> Self {
-        Self::Failed(error.to_string())
+        Self::Failed { text: error.to_string(), is_fence_theirs: false }
     }
 }
 
@@ -94,12 +103,14 @@ pub(super) struct Life {
     pub(super) held: BTreeMap<SlotId, Instant>,
     /// The fence is ours.
     pub(super) has_fence: bool,
-    /// The registrations so far.
-    pub(super) registrations: u64,
-    /// Requests may use the slots.
+    /// The starts of the incarnations so far: [`STARTS_MAX`] of them at most.
+    pub(super) starts: VecDeque<String>,
+    /// Slots are unlocked, or may be any moment.
     is_serving: bool,
-    /// The session was lost while the proxy was online.
-    is_coming_back: bool,
+    /// The workers may use them.
+    is_lent: Rc<Cell<bool>>,
+    /// The session was lost while the proxy was online, and it has not been online since.
+    pub(super) is_coming_back: bool,
     leave: watch::Receiver<bool>,
     chance: Chance,
 }
@@ -123,6 +134,8 @@ impl Life {
         paths.proxy(&config.proxy_id)?;
         paths.fence(&around.addr)?;
         let chance = Chance::new(around.shared.jitter_seed);
+        // INVARIANT L-1.
+        around.shared.lease.end();
         Ok(Self {
             around,
             paths,
@@ -131,8 +144,9 @@ impl Life {
             notes: BTreeMap::new(),
             held: BTreeMap::new(),
             has_fence: false,
-            registrations: 0,
+            starts: VecDeque::new(),
             is_serving: false,
+            is_lent: Rc::new(Cell::new(false)),
             is_coming_back: false,
             leave,
             chance,
@@ -154,9 +168,10 @@ impl Life {
             let link = Link { coordinator, book: Rc::clone(&self.book) };
             let end = self.incarnation(&link).await;
             if let End::Leaving = end {
-                return self.sign_off(&link).await;
+                self.sign_off(&link).await;
+                return self.sign_off_late().await;
             }
-            let was_serving = self.is_serving;
+            let was_online = self.is_lent.get();
             self.stop_serving().await;
             self.book.end_session();
             match end {
@@ -165,7 +180,7 @@ impl Life {
                     let text = "the session with the coordinator is over: the slots are not used \
                                 until the proxy has registered again";
                     self.book.alarm(Subject::Session, text.to_owned());
-                    self.is_coming_back |= was_serving;
+                    self.is_coming_back |= was_online;
                 }
                 End::Expelled => {
                     warn!(
@@ -176,8 +191,9 @@ impl Life {
                     self.is_coming_back = false;
                     let _ = timeout(SIGN_OFF_TIMEOUT, link.coordinator.close()).await;
                 }
-                End::Failed(text) => {
-                    let _ = timeout(SIGN_OFF_TIMEOUT, link.coordinator.close()).await;
+                End::Failed { text, is_fence_theirs } => {
+                    self.has_fence &= !is_fence_theirs;
+                    self.sign_off(&link).await;
                     error!(self.around.log, "the proxy cannot be a member"; "error" => &text);
                     return (self.around.fail)(text);
                 }
@@ -209,14 +225,17 @@ impl Life {
             _ = leave.wait_for(|is_ordered| *is_ordered) => None,
             coordinator = trying => Some(coordinator),
         };
-        if found.is_none() && self.has_fence {
+        if found.is_none() {
             self.sign_off_late().await;
         }
         found
     }
 
-    /// Takes leave without a session, for which there is one more try.
+    /// Takes leave with a session for that alone, if the fence is still there. One try.
     async fn sign_off_late(&mut self) {
+        if !self.has_fence {
+            return;
+        }
         match timeout(SIGN_OFF_TIMEOUT, (self.around.connect)()).await {
             Ok(Ok(coordinator)) => {
                 self.sign_off(&Link { coordinator, book: Rc::clone(&self.book) }).await;
@@ -234,7 +253,8 @@ impl Life {
         let mut leave = self.leave.clone();
         let shared = Arc::clone(&self.around.shared);
         let events = link.coordinator.session();
-        let contact = follow_contact(events, Rc::clone(&self.book), &shared.lease);
+        let is_lent = Rc::clone(&self.is_lent);
+        let contact = follow_contact(events, Rc::clone(&self.book), &shared.lease, &is_lent);
         let end = tokio::select! {
             biased;
             _ = leave.wait_for(|is_ordered| *is_ordered) => return End::Leaving,
@@ -252,10 +272,14 @@ impl Life {
     }
 
     async fn be_member(&mut self, link: &Link) -> End {
+        self.forget_last_incarnation(link).await;
         let me = self.introduce();
-        // INVARIANT L-2.
-        let listed = link.insist(async |c| c.list(&self.paths.actions()).await).await;
-        self.actions.begin_after(&listed.unwrap_or_default());
+        if me.state == ProxyState::Offline {
+            // INVARIANT L-2. Who comes back goes on where it was: dashboards may still have named
+            // it as it was before.
+            let listed = link.insist(async |c| c.list(&self.paths.actions()).await).await;
+            self.actions.begin_after(&listed.unwrap_or_default());
+        }
         let own = match self.own_path() {
             Ok(own) => own,
             Err(error) => return error.into(),
@@ -276,15 +300,18 @@ impl Life {
 
     /// The proxy as it registers this time.
     fn introduce(&mut self) -> Proxy {
-        self.registrations += 1;
-        let is_online = std::mem::take(&mut self.is_coming_back);
+        let start_at = (self.around.start_at)();
+        self.starts.push_back(start_at.clone());
+        if self.starts.len() > STARTS_MAX {
+            self.starts.pop_front();
+        }
         Proxy {
             id: self.around.shared.settings.config.proxy_id.clone(),
             addr: self.around.addr.clone(),
             debug_var_addr: self.around.debug_var_addr.clone(),
-            state: if is_online { ProxyState::Online } else { ProxyState::Offline },
+            state: if self.is_coming_back { ProxyState::Online } else { ProxyState::Offline },
             pid: i64::from(std::process::id()),
-            start_at: (self.around.start_at)(),
+            start_at,
             ..Proxy::default()
         }
     }
@@ -295,27 +322,35 @@ impl Life {
         me: &Proxy,
         mut seen: watch::Receiver<ProxyState>,
     ) -> End {
+        let mut listing = link.list(&self.paths.actions()).await;
         loop {
-            self.wait_for_online(link, &mut seen).await;
+            self.wait_for_online(link, &mut seen, &mut listing).await;
             // Somebody may have removed it while it was one of a proxy that is not online.
             if let Err(end) = self.put_up_fence(link, me).await {
                 return end;
             }
-            self.fill_all(link).await;
             self.is_serving = true;
+            self.fill_all(link).await;
+            self.is_coming_back = false;
+            self.is_lent.set(true);
+            self.around.shared.lease.set_end(link.coordinator.session().expiry());
             self.around.shared.lifecycle.go_online();
             self.book.set_membership(MembershipState::Online);
             let online = Proxy { state: ProxyState::Online, ..me.clone() };
-            self.obey(link, &online, &mut seen).await;
+            self.obey(link, &online, &mut seen, &mut listing).await;
             info!(self.around.log, "put offline by the dashboard");
             self.stop_serving().await;
             self.book.set_membership(MembershipState::Waiting);
         }
     }
 
-    async fn wait_for_online(&mut self, link: &Link, seen: &mut watch::Receiver<ProxyState>) {
+    async fn wait_for_online(
+        &mut self,
+        link: &Link,
+        seen: &mut watch::Receiver<ProxyState>,
+        listing: &mut Listing,
+    ) {
         let actions = self.paths.actions();
-        let mut listing = link.list(&actions).await;
         loop {
             // INVARIANT L-2: looked at after the listing.
             let state = match self.own_path() {
@@ -327,11 +362,14 @@ impl Life {
             };
             match state.map(|proxy| proxy.state) {
                 Some(ProxyState::Online) => return,
-                Some(ProxyState::Offline) => self.actions.begin_after(&listing.names),
+                Some(ProxyState::Offline) => {
+                    self.is_coming_back = false;
+                    self.actions.begin_after(&listing.names);
+                }
                 Some(ProxyState::MarkOffline) | None => {}
             }
             tokio::select! {
-                () = &mut listing.changed => listing = link.list(&actions).await,
+                () = &mut listing.changed => *listing = link.list(&actions).await,
                 _ = seen.changed() => {}
                 () = sleep(POLL_PERIOD) => {}
             }
@@ -402,15 +440,13 @@ impl Life {
 
     /// Lets requests wait from now on (L-1).
     async fn stop_serving(&mut self) {
-        if !std::mem::take(&mut self.is_serving) {
-            return;
-        }
-        loop {
+        self.is_lent.set(false);
+        self.around.shared.lease.end();
+        while self.is_serving {
             let lock = LockSlots { cut_off_after: Some(LOCK_DRAIN_TIMEOUT) };
             match self.around.topology.send(lock).await {
-                // The proxy ends.
-                Ok(Ok(_)) | Err(_) => return,
-                // The lease is over meanwhile, so nothing is served, either.
+                // Without an answer the proxy ends.
+                Ok(Ok(_)) | Err(_) => self.is_serving = false,
                 Ok(Err(error)) => {
                     error!(self.around.log, "slots could not be locked"; "error" => %error);
                     sleep(RETRY_PAUSE).await;

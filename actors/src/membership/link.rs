@@ -1,5 +1,6 @@
 //! A session with the coordinator, and calls that are made until they succeed.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -70,10 +71,17 @@ pub(super) struct Listing {
 }
 
 /// Notes the contact for as long as the session goes on, and lends the slots to the workers for as
-/// long as it will; ends with it.
-pub(super) async fn follow_contact(mut session: SessionEvents, book: Rc<Book>, lease: &Lease) {
+/// long as it will and the proxy serves; ends with it.
+pub(super) async fn follow_contact(
+    mut session: SessionEvents,
+    book: Rc<Book>,
+    lease: &Lease,
+    is_lent: &Cell<bool>,
+) {
     loop {
-        lease.set_end(session.expiry());
+        if is_lent.get() {
+            lease.set_end(session.expiry());
+        }
         match session.state() {
             SessionState::Connected => book.set_contact(Contact::Connected),
             SessionState::Disconnected => book.set_contact(Contact::Disconnected),

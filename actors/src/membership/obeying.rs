@@ -26,8 +26,9 @@ use tokio::time::{Instant, sleep};
 use super::actions::WaitingAction;
 use super::book::Subject;
 use super::life::Life;
-use super::link::Link;
-use super::reading::{read_slots, side_by_side};
+use super::link::{Link, Listing};
+use super::reading::{fault_of, read_slots, side_by_side};
+use super::routes::Fault;
 use crate::coordination::ActionReport;
 
 /// Actions that are read, carried out and answered together.
@@ -52,10 +53,10 @@ impl Life {
         link: &Link,
         me: &Proxy,
         seen: &mut watch::Receiver<ProxyState>,
+        listing: &mut Listing,
     ) {
         let actions = self.paths.actions();
         let mut pause = LOOK_PAUSES.0;
-        let mut listing = link.list(&actions).await;
         while *seen.borrow_and_update() != ProxyState::Offline {
             let new = self.actions.take_listing(&listing.names);
             let mut has_progress = !new.is_empty();
@@ -70,7 +71,7 @@ impl Life {
             pause = if has_progress { LOOK_PAUSES.0 } else { LOOK_PAUSES.1.min(pause * 2) };
             let next_look = self.next_look(pause);
             tokio::select! {
-                () = &mut listing.changed => listing = link.list(&actions).await,
+                () = &mut listing.changed => *listing = link.list(&actions).await,
                 _ = seen.changed() => {}
                 () = next_look => {}
             }
@@ -102,8 +103,14 @@ impl Life {
                     let (coordinator, path) = (coordinator.clone(), self.paths.action(&name));
                     async move {
                         let path = path?;
-                        let node = coordinator.read(&path).await?;
-                        Ok((sequence, name, node.map(|node| Action::decode(&path, &node.data))))
+                        let action = match coordinator.read(&path).await {
+                            Ok(node) => node.map(|node| {
+                                Action::decode(&path, &node.data)
+                                    .map_err(|error| Fault::Unreadable(error.to_string()))
+                            }),
+                            Err(error) => Some(Err(fault_of(error)?)),
+                        };
+                        Ok((sequence, name, action))
                     }
                 };
                 side_by_side(batch.iter().cloned(), work, |action| read.push(action)).await?;
@@ -112,7 +119,7 @@ impl Life {
             .await;
         for (sequence, name, action) in read {
             match action {
-                Some(Ok(action)) if is_receiver(&action.receivers, me) => {
+                Some(Ok(action)) if self.is_meant(&action.receivers, me) => {
                     let waiting = WaitingAction::new(name, &action);
                     self.book.set_action(waiting.report(None), self.actions.waiting_count() + 1);
                     self.announce(&waiting);
@@ -126,6 +133,14 @@ impl Life {
                 }
             }
         }
+    }
+
+    /// Whether receivers name this incarnation, or an earlier one of this process: dashboards that
+    /// have not seen its end wait for the answer of whoever has its id. Every slot was read since.
+    fn is_meant(&self, receivers: &[String], me: &Proxy) -> bool {
+        let earlier =
+            self.starts.iter().map(|start| Proxy { start_at: start.clone(), ..me.clone() });
+        is_receiver(receivers, me) || earlier.into_iter().any(|me| is_receiver(receivers, &me))
     }
 
     /// Codis before 1.9.6 and RebornDB announce a migration without writing it into the slot's

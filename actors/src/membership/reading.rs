@@ -74,8 +74,11 @@ async fn read_slot(
     slot: SlotId,
 ) -> Result<(SlotId, Result<Slot, Fault>), CoordinatorError> {
     let path = paths.slot(slot);
-    let node = coordinator.read(&path).await?;
-    let node = node.ok_or(Fault::NoSlot).and_then(|node| {
+    let read = match coordinator.read(&path).await {
+        Ok(node) => node.ok_or(Fault::NoSlot),
+        Err(error) => Err(fault_of(error)?),
+    };
+    let node = read.and_then(|node| {
         Slot::decode(&path, &node.data).map_err(|error| Fault::Unreadable(error.to_string()))
     });
     Ok((slot, node))
@@ -89,20 +92,42 @@ async fn read_group(
     let Ok(number) = u32::try_from(group) else {
         return Ok((group, Err(Fault::NoGroup(group))));
     };
-    let Some(names) = coordinator.list(&paths.group(number)).await? else {
-        return Ok((group, primary_of(group, None)));
+    match read_servers(&coordinator, &paths, number).await {
+        Ok(servers) => Ok((group, primary_of(group, servers.as_deref()))),
+        Err(error) => Ok((group, Err(fault_of(error)?))),
+    }
+}
+
+/// The servers of a group; `None` when it has no node.
+async fn read_servers(
+    coordinator: &Arc<dyn Coordinator>,
+    paths: &Paths,
+    group: u32,
+) -> Result<Option<Vec<Server>>, CoordinatorError> {
+    let Some(names) = coordinator.list(&paths.group(group)).await? else {
+        return Ok(None);
     };
     let mut servers = Vec::with_capacity(names.len());
     for name in names {
-        let path = paths.server(number, &name)?;
+        let path = paths.server(group, &name)?;
         // One that has gone since it was listed is not there.
-        let Some(node) = coordinator.read(&path).await? else { continue };
-        match Server::decode(&path, &node.data) {
-            Ok(server) => servers.push(server),
-            Err(error) => return Ok((group, Err(Fault::Unreadable(error.to_string())))),
+        if let Some(node) = coordinator.read(&path).await? {
+            servers.push(Server::decode(&path, &node.data)?);
         }
     }
-    Ok((group, primary_of(group, Some(&servers))))
+    Ok(Some(servers))
+}
+
+/// An error that says something of a node is its fault; others are of the coordinator, and handed
+/// back.
+pub(super) fn fault_of(error: CoordinatorError) -> Result<Fault, CoordinatorError> {
+    match error {
+        CoordinatorError::Denied { .. }
+        | CoordinatorError::Value { .. }
+        | CoordinatorError::Path { .. }
+        | CoordinatorError::TooLarge { .. } => Ok(Fault::Unreadable(error.to_string())),
+        error => Err(error),
+    }
 }
 
 /// Does something for each item, for a bounded number at a time; results come in any order.

@@ -17,9 +17,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use coordinator::codis1::{Proxy, Stored as _};
+use coordinator::codis1::{Proxy, ProxyState, Stored as _};
 use coordinator::{Access, CoordinatorError, Lifetime, Node, NodePath};
-use slog::{info, warn};
+use slog::{debug, info, warn};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::book::Subject;
@@ -82,11 +82,13 @@ impl Life {
     pub(super) async fn put_up_fence(&mut self, link: &Link, me: &Proxy) -> Result<(), End> {
         let fence = self.fence_path()?;
         link.insist(async |c| c.create_directory(&self.paths.fences()).await).await;
+        // From here on it may be there, whatever becomes of the call.
+        let was_there = std::mem::replace(&mut self.has_fence, true);
         link.insist(async |c| {
             match c.create(&fence, "", Lifetime::Persistent, Access::File).await {
                 Ok(()) => Ok(()),
                 Err(CoordinatorError::NodeExists { .. }) => {
-                    if !self.has_fence {
+                    if !was_there {
                         info!(self.around.log, "a fence of an earlier run is there, it is ours now";
                             "fence" => &me.addr);
                     }
@@ -96,7 +98,6 @@ impl Life {
             }
         })
         .await;
-        self.has_fence = true;
         Ok(())
     }
 
@@ -146,7 +147,7 @@ impl Life {
             Ok(Ok(())) => Ok(()),
             // The session's end is everybody's end.
             Ok(Err(_)) => std::future::pending().await,
-            Err(_) => Err(End::Failed(text)),
+            Err(_) => Err(End::Failed { text, is_fence_theirs: proxy.addr == me.addr }),
         }
     }
 
@@ -154,31 +155,63 @@ impl Life {
     /// ours now, on this machine, where its process is no more. Only the first registration of a
     /// process may conclude that: two machines of one name would chase each other otherwise.
     fn is_predecessor(&self, me: &Proxy, other: &Proxy) -> bool {
-        let is_first = self.registrations <= 1;
+        let is_first = self.starts.len() <= 1;
         let has_run_here = self.around.is_own_host && other.addr == me.addr;
-        is_first && has_run_here && (other.pid == me.pid || has_ended(other.pid))
+        is_first && has_run_here && has_ended(other.pid)
     }
 
-    /// Takes leave: first the fence, then the node. What cannot be done in time is told.
+    /// Deletes the node of our last incarnation, whose session the coordinator has not ended yet
+    /// (after a restart it gives every session its whole time again). What a dashboard has written
+    /// there meanwhile was meant for us.
+    pub(super) async fn forget_last_incarnation(&mut self, link: &Link) {
+        let Ok(own) = self.own_path() else { return };
+        let Some(node) = link.insist(async |c| c.read(&own).await).await else { return };
+        let Ok(proxy) = Proxy::decode(&own, &node.data) else { return };
+        if !self.is_incarnation(&proxy) {
+            return;
+        }
+        match proxy.state {
+            ProxyState::Online => {}
+            ProxyState::Offline => self.is_coming_back = false,
+            ProxyState::MarkOffline => {
+                info!(self.around.log, "marked offline by the dashboard: the proxy ends");
+                self.is_coming_back = false;
+                self.around.shared.lifecycle.stop();
+            }
+        }
+        // Changed or gone in between: `register` looks at what is there then.
+        let _ = link.coordinator.delete(&own, Some(node.stat.version)).await;
+    }
+
+    /// Whether a proxy is this process: then its node is ours, whichever session it belongs to.
+    fn is_incarnation(&self, proxy: &Proxy) -> bool {
+        proxy.pid == i64::from(std::process::id()) && self.starts.contains(&proxy.start_at)
+    }
+
+    /// Takes leave: first the fence, then the node. `has_fence` tells afterwards whether it has been
+    /// possible; what cannot be done in time is told.
     pub(super) async fn sign_off(&mut self, link: &Link) {
         let log = self.around.log.clone();
-        let fence = std::mem::take(&mut self.has_fence);
         let paths = (self.own_path(), self.fence_path());
         let (Ok(own), Ok(fence_path)) = paths else { return };
         let signing_off = async {
-            if fence {
-                delete(link, &fence_path).await;
+            if self.has_fence {
+                delete(link, &fence_path).await?;
+                self.has_fence = false;
             }
-            let node = link.insist(async |c| c.read(&own).await).await;
-            if node.is_some_and(|node| node.stat.is_ours) {
-                delete(link, &own).await;
+            if let Some(node) = link.coordinator.read(&own).await? {
+                let proxy = Proxy::decode(&own, &node.data).unwrap_or_default();
+                if node.stat.is_ours || self.is_incarnation(&proxy) {
+                    delete(link, &own).await?;
+                }
             }
-            let _ = link.coordinator.close().await;
+            link.coordinator.close().await
         };
-        if timeout(SIGN_OFF_TIMEOUT, signing_off).await.is_ok() {
-            info!(log, "signed off from the product"; "node" => %own);
-        } else {
-            warn_of_fence(&log, &fence_path);
+        match timeout(SIGN_OFF_TIMEOUT, signing_off).await {
+            Ok(Ok(())) => info!(log, "signed off from the product"; "node" => %own),
+            // The node goes with the session, if it has not gone yet; and the fence is next.
+            Ok(Err(error)) => debug!(log, "not signed off in order"; "error" => %error),
+            Err(_) => warn_of_fence(&log, &fence_path),
         }
     }
 }
@@ -190,10 +223,12 @@ pub(super) fn warn_of_fence(log: &slog::Logger, fence: &NodePath) {
         "fence" => %fence);
 }
 
-async fn delete(link: &Link, path: &NodePath) {
+/// Deletes a node, however often that has to be tried within the session.
+async fn delete(link: &Link, path: &NodePath) -> Result<(), CoordinatorError> {
     loop {
         match link.coordinator.delete(path, None).await {
-            Ok(()) | Err(CoordinatorError::NoNode { .. } | CoordinatorError::SessionOver) => return,
+            Ok(()) | Err(CoordinatorError::NoNode { .. }) => return Ok(()),
+            Err(CoordinatorError::SessionOver) => return Err(CoordinatorError::SessionOver),
             Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
         }
     }

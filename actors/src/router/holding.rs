@@ -78,19 +78,13 @@ impl RouterActor {
         self.publish_parked();
     }
 
-    /// INVARIANT R-4.
+    /// INVARIANT R-4. What waited for the lease alone goes first when that has begun anew: no batch
+    /// may overtake it.
     pub(super) fn look_at_lease(&mut self) {
+        let had_lapsed = self.has_lapsed;
         self.has_lapsed = self.worker.shared.lease.is_over(self.worker.clock.now_us());
-    }
-
-    /// Lets go what waited for the lease alone, if that has come back to life: what held the time up
-    /// has held up the sign of life, too.
-    pub(super) fn renew(&mut self) {
-        if std::mem::take(&mut self.has_lapsed) {
-            self.look_at_lease();
-            if !self.has_lapsed {
-                self.release();
-            }
+        if had_lapsed && !self.has_lapsed {
+            self.release();
         }
     }
 

@@ -30,6 +30,11 @@ impl Lease {
         self.end_us.store(u64::try_from(end_us).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// The slots may not be used any more.
+    pub(crate) fn end(&self) {
+        self.end_us.store(0, Ordering::Relaxed);
+    }
+
     /// Whether it is over, at a worker's time.
     #[must_use]
     pub(crate) fn is_over(&self, now_us: u64) -> bool {

@@ -21,8 +21,26 @@ fn check_refused(lines: &str, expected: &str) {
     assert_eq!(texts(&error.problems), [expected], "{lines}");
 }
 
+/// What is on the loopback has a test of its own.
+const LOOPBACK: &str = "which only this machine reaches";
+
 fn check_warned(loaded: Result<Loaded, ConfigError>, expected: &[&str]) {
-    assert_eq!(texts(&loaded.unwrap().warnings), expected);
+    let mut found = texts(&loaded.unwrap().warnings);
+    found.retain(|text| !text.contains(LOOPBACK));
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_member_that_others_cannot_reach_is_warned_of() {
+    let count = |lines: &str| {
+        let warnings = texts(&member(lines).unwrap().warnings);
+        warnings.iter().filter(|text| text.contains(LOOPBACK)).count()
+    };
+    assert_eq!(count(""), 2);
+    assert_eq!(count("proxy_addr = \"0.0.0.0:9000\"\nadmin_addr = \"10.0.0.1:9001\""), 0);
+    assert_eq!(count("host_proxy = \"a:1\"\nhost_admin = \"a:2\""), 0);
+    let text = texts(&member("host_admin = \"a:2\"").unwrap().warnings).concat();
+    assert!(text.contains("listen on `0.0.0.0`, or set `host_proxy`"), "{text}");
 }
 
 #[test]

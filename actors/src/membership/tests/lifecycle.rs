@@ -280,3 +280,90 @@ fn a_route_from_before_a_lost_session_is_not_used_while_nobody_knows_the_new_one
         assert!(!world.slot(7).await.is_locked);
     });
 }
+
+#[test]
+fn a_proxy_that_comes_back_does_so_also_when_the_coordinator_goes_away_once_more() {
+    run(Topology::Codis1, async |world: World| {
+        world.go_online().await;
+        for _ in 0..3 {
+            world.store.freeze();
+            world.until_is(MembershipState::Unregistered).await;
+            world.store.thaw();
+            // Gone again before the proxy has read its slots.
+            let has_session = async || world.report().await.session_since.is_some();
+            world.until("session", has_session).await;
+        }
+        world.until_is(MembershipState::Online).await;
+        assert_eq!(world.own().await.unwrap().state, ProxyState::Online);
+        world.until("unlocked", async || !world.slot(0).await.is_locked).await;
+    });
+}
+
+/// The node of an incarnation of the member, as it is after its session is over by our clock and
+/// not yet by the coordinator's: it belongs to a session that is not the member's.
+async fn leave_old_node(world: &World, state: ProxyState) -> Arc<dyn Coordinator> {
+    let own = Proxy { state, ..world.own().await.unwrap() };
+    let session: Arc<dyn Coordinator> = Arc::new(world.store.connect(FOREIGN_TIMEOUTS));
+    world.dashboard.delete(&world.paths.proxy("p1").unwrap(), None).await.unwrap();
+    register(&*session, world, &own).await;
+    session
+}
+
+#[test]
+fn the_node_of_the_last_incarnation_is_replaced_at_once_and_what_it_says_counts() {
+    run(Topology::Codis1, async |world: World| {
+        world.until_is(MembershipState::Waiting).await;
+        let _session = leave_old_node(&world, ProxyState::Offline).await;
+        let began = tokio::time::Instant::now();
+        let is_new = async || world.own().await.is_some_and(|own| own.start_at == "start 1");
+        world.until("registered anew", is_new).await;
+        assert!(began.elapsed() < Duration::from_secs(5));
+    });
+    run(Topology::Codis1, async |world: World| {
+        world.go_online().await;
+        let _session = leave_old_node(&world, ProxyState::MarkOffline).await;
+        world.until("stopping", async || world.shared.lifecycle.is_closed()).await;
+        world.member.send(LeaveProduct).await.unwrap();
+        assert!(world.own().await.is_none() && !world.has_fence().await);
+    });
+}
+
+#[test]
+fn an_action_that_names_the_last_incarnation_is_answered_by_the_next_one() {
+    run(Topology::Codis1, async |world: World| {
+        world.go_online().await;
+        let before = world.me().await;
+        world.store.freeze();
+        world.until_is(MembershipState::Unregistered).await;
+        world.store.thaw();
+        // The dashboard has listed the proxies before it saw the end of the session.
+        let action = world.publish(Event::GroupChanged(group(1)), before).await;
+        world.until("answer", async || world.is_answered(&action).await).await;
+        assert_eq!(world.own().await.unwrap().start_at, "start 1");
+    });
+}
+
+#[test]
+fn slots_are_lent_only_while_the_proxy_is_online() {
+    run(Topology::Codis1, async |world: World| {
+        let is_lent = || {
+            let now_us = world.shared.started.elapsed().as_micros();
+            !world.shared.lease.is_over(u64::try_from(now_us).unwrap())
+        };
+        world.until_is(MembershipState::Waiting).await;
+        assert!(!is_lent());
+        world.go_online().await;
+        assert!(is_lent());
+        world.pass(SESSION_TIMEOUT * 4).await;
+        assert!(is_lent(), "as long as there is contact");
+        world.set_state(ProxyState::Offline).await;
+        world.until_is(MembershipState::Waiting).await;
+        assert!(!is_lent());
+        world.set_state(ProxyState::Online).await;
+        world.until_is(MembershipState::Online).await;
+        assert!(is_lent());
+        world.store.freeze();
+        world.pass(SESSION_TIMEOUT + Duration::from_secs(1)).await;
+        assert!(!is_lent());
+    });
+}

@@ -15,7 +15,7 @@ fn the_file_of_a_codis_2_proxy_is_read() {
         "zk=zk1:2181,zk2:2181\nproduct=orders\nproxy_id=proxy_1\ndashboard_addr=d:18087\n\
          password=s3cret\ncoordinator=etcd\nproto=tcp4\nbackend_ping_period=7\n\
          session_max_timeout=90\nsession_max_bufsize=131072\nsession_max_pipeline=1024\n\
-         zk_session_timeout=30000\ntopology = codis2\n",
+         zk_session_timeout=30000\ntopology = codis2\naddr=:9000\nhttp_addr=:9001\n",
     )
     .unwrap();
     assert_eq!(texts(&loaded.warnings), [""; 0]);
