@@ -288,6 +288,38 @@ fn an_action_whose_answers_are_being_collected_raises_no_alarm() {
     product.check_routes(&proxy);
 }
 
+#[test]
+fn an_action_that_cannot_be_understood_gets_no_answer_and_stops_nothing() {
+    let product = Product::start(Flavour::Codis198);
+    let options = product.options("proxy_1").allow_log("\"alarm\"");
+    let proxy = product.dashboard.start_online("proxy_1", options);
+    let dashboard = &product.dashboard;
+    let client = dashboard.client();
+    let receiver = dashboard.proxy("proxy_1").expect("it is registered").json();
+    let mut told = vec![
+        dashboard.tell_these("rebalance", "{}", std::slice::from_ref(&receiver)),
+        dashboard.tell_these("slot_changed", "[]", std::slice::from_ref(&receiver)),
+        dashboard.tell_these("slot_changed", "{\"id\":\"seven\"}", &[receiver]),
+    ];
+    for (number, text) in ["", "no JSON", "{}", "[]", "\u{0}"].iter().enumerate() {
+        let name = format!("{:010}", 1_000 + number);
+        let path = dashboard.path(&format!("ActionResponse/{name}"));
+        client.create(&path, text, Lifetime::Persistent, Access::Directory);
+        client.put(&dashboard.path(&format!("actions/{name}")), text);
+        told.push(name);
+    }
+    // Neither do names that no dashboard would give.
+    for name in ["lock", "action_x", "-1", "99999999999999999999999"] {
+        client.put(&dashboard.path(&format!("actions/{name}")), "{}");
+    }
+    dashboard.check_confirms();
+    dashboard.set_range(7, 7, 2).expect("the proxy answers");
+    assert_eq!(serving(&product, &proxy, 7), Some(2));
+    for sequence in told {
+        assert!(dashboard.answers(&sequence).is_empty(), "{sequence} is answered");
+    }
+}
+
 /// Goal: two dashboards, or a slow one, may show a lower number after a higher one.
 #[test]
 fn a_lower_number_that_appears_late_is_answered_as_well() {
