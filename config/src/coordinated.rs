@@ -104,9 +104,7 @@ fn check_told_addresses(config: &Config, findings: &mut Findings) {
         ("admin_addr", &config.admin_addr, "host_admin", &config.host_admin),
     ] {
         let is_loopback = addr::host(addr).starts_with("127.") || addr::host(addr) == "localhost";
-        // Whoever lets the system choose the port wants it for this machine.
-        let is_meant = addr.ends_with(":0") || !told.is_empty();
-        findings.warn_if(is_loopback && !is_meant, key, || {
+        findings.warn_if(is_loopback && told.is_empty(), key, || {
             format!(
                 "is `{addr}`, which only this machine reaches, and others are told to come here: \
                  listen on `0.0.0.0`, or set `{told_key}`"
