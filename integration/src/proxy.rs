@@ -33,6 +33,7 @@ const ON_LOOPBACK: &str = "which only this machine reaches";
 #[derive(Clone, Debug, Default)]
 pub struct ProxyOptions {
     config: String,
+    ini: Option<String>,
     slots: Option<serde_json::Value>,
     arguments: Vec<String>,
     workers: Option<u32>,
@@ -46,6 +47,14 @@ impl ProxyOptions {
     pub fn config(mut self, line: &str) -> Self {
         self.config.push_str(line);
         self.config.push('\n');
+        self
+    }
+
+    /// Starts the proxy with the file and the flags of proxies before Codis 3: `config.ini` with this
+    /// text in the place of the configuration file.
+    #[must_use]
+    pub fn ini(mut self, text: &str) -> Self {
+        self.ini = Some(text.to_owned());
         self
     }
 
@@ -110,14 +119,20 @@ impl ProxyOptions {
         let program = program();
         let mut command = Command::new(&program);
         let (clients, admin) = self.ports.unwrap_or((0, 0));
-        command
-            .arg("proxy")
-            .args(["--listen", &format!("127.0.0.1:{clients}")])
-            .args(["--admin", &format!("127.0.0.1:{admin}")])
-            .args(["--workers", &self.workers.unwrap_or(2).to_string()])
-            .args(["--log-format", "json"])
-            .arg("--config")
-            .arg(write(&dir, "proxy.toml", &self.config));
+        let workers = self.workers.unwrap_or(2);
+        command.args(["proxy", "--log-format", "json"]);
+        match &self.ini {
+            Some(text) => command
+                .args(["-c".into(), write(&dir, "config.ini", text)])
+                .arg(format!("--cpu={workers}"))
+                .arg(format!("--addr=127.0.0.1:{clients}"))
+                .arg(format!("--http-addr=127.0.0.1:{admin}")),
+            None => command
+                .args(["--config".into(), write(&dir, "proxy.toml", &self.config)])
+                .args(["--workers", &workers.to_string()])
+                .args(["--listen", &format!("127.0.0.1:{clients}")])
+                .args(["--admin", &format!("127.0.0.1:{admin}")]),
+        };
         if let Some(slots) = &self.slots {
             let file = write(&dir, "slots.json", &slots.to_string());
             command.arg("--fillslots").arg(file);
