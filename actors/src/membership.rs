@@ -22,9 +22,9 @@
 //!
 //! Bounds: those of `reading` and `obeying`; one fill at a time; taking leave has a deadline.
 //!
-//! Invariants: L-1, L-2 (`life`), G-1, G-2 (`registration`). A-1 an action is answered only when
-//! its slots are filled and drained, and only if it names this incarnation (`obeying`). A-2 wrong
-//! nodes change no route (`routes`).
+//! Invariants: L-1, L-2, L-3 (`life`), G-1, G-2 (`registration`). A-1 an action is answered only when
+//! its slots are filled and drained since, and only if it names this process in this incarnation or
+//! an earlier one (`obeying`). A-2 wrong nodes change no route (`routes`).
 
 mod actions;
 mod address;

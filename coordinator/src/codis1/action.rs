@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::forms::Group;
 use super::forms::Proxy;
 use super::forms::Slot;
-use super::forms::SlotStatus;
 use crate::codec::Stored;
 use crate::codec::null_if_empty;
 use crate::codec::parse;
@@ -23,15 +22,16 @@ pub struct SlotRange {
     pub from: i32,
     /// The last one; -1 when there is none.
     pub to: i32,
-    /// What they do.
-    pub status: SlotStatus,
+    /// What they do, in the word of a [`SlotStatus`](super::SlotStatus). Their nodes count, so that
+    /// any other word does no harm.
+    pub status: String,
     /// The group that serves them.
     pub group_id: i32,
 }
 
 impl Default for SlotRange {
     fn default() -> Self {
-        Self { from: -1, to: -1, status: SlotStatus::Offline, group_id: -1 }
+        Self { from: -1, to: -1, status: "offline".to_owned(), group_id: -1 }
     }
 }
 

@@ -105,11 +105,14 @@ fn actions_are_written_as_codis_writes_them() {
         ),
         &action,
     );
-    let slots = SlotRange { from: 0, to: 511, status: SlotStatus::Online, group_id: 1 };
+    let slots = SlotRange { from: 0, to: 511, status: "online".to_owned(), group_id: 1 };
     check(
         r#"{"type":"multi_slot_changed","desc":"","target":{"from":0,"to":511,"status":"online","group_id":1},"ts":"1795159677","receivers":null}"#,
         &Action { event: Event::MultiSlotChanged(slots), receivers: vec![], ..action.clone() },
     );
+    // What a proxy takes from it is the range.
+    let odd = r#"{"type":"multi_slot_changed","target":{"from":-1,"to":-1,"status":""}}"#;
+    assert!(Action::decode(&NodePath::root(), odd.as_bytes()).is_ok());
     let group = Group { id: 1, product_name: "test".to_owned(), servers: vec![] };
     for (kind, event) in [
         ("group_changed", Event::GroupChanged(group.clone())),
