@@ -147,7 +147,7 @@ settings! {
     /// Time that running requests get to finish when the proxy stops. 0: none.
     shutdown_timeout: Period = Duration::from_secs(10);
     /// Pause between two tries to have a dashboard bring the proxy online (`--dashboard`, 10 tries;
-    /// `--filesystem`, 30 tries).
+    /// `--zookeeper`, `--etcd` and `--filesystem`, 30 tries; `dashboard_addr`, until it is online).
     dashboard_retry_delay: Period = Duration::from_secs(3);
     /// Folder in which the proxy keeps what must survive its end: its slots, which then win over
     /// those of the command line at the next start, and moves of slots. Empty: nothing is kept, and
