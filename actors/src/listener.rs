@@ -120,7 +120,7 @@ impl ListenerActor {
     fn hand_over(&self, io: TcpStream, peer: std::net::SocketAddr) -> std::io::Result<()> {
         tune_socket(&io, self.shared.settings.config.session_keepalive_period)?;
         let local = io.local_addr()?;
-        let io = io.into_std()?.into();
+        let io = crate::io::socket::hand_over(io)?;
         let clients = |index: &usize| {
             self.shared.counters.get(*index).map_or(0, |c| c.clients.load(Ordering::Relaxed))
         };

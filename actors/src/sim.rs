@@ -83,12 +83,6 @@ pub(crate) enum Accepted {
     Memory(DuplexStream),
 }
 
-impl From<std::net::TcpStream> for Accepted {
-    fn from(io: std::net::TcpStream) -> Self {
-        Self::Tcp(io)
-    }
-}
-
 impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,

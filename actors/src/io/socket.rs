@@ -37,6 +37,14 @@ pub(crate) async fn connect(addr: &BackendAddr, keepalive: Duration) -> io::Resu
     Ok(io)
 }
 
+/// Takes a connection from the listener's thread, for [`adopt`].
+pub(crate) fn hand_over(io: TcpStream) -> io::Result<Accepted> {
+    let io = io.into_std()?;
+    #[cfg(feature = "sim")]
+    let io = Accepted::Tcp(io);
+    Ok(io)
+}
+
 /// Makes a connection of the worker's own out of one that the listener has accepted.
 pub(crate) fn adopt(accepted: Accepted) -> io::Result<Socket> {
     #[cfg(not(feature = "sim"))]
