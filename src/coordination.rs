@@ -12,7 +12,9 @@ use std::time::Duration;
 use actix::{Actor, Addr, Recipient};
 use actors::coordination::{MembershipState, QueryCoordinator};
 use actors::jodis::{JodisActor, LeaveJodis};
-use actors::membership::{LeaveProduct, MembershipActor, Surroundings, advertised, connect_by};
+use actors::membership::{
+    LeaveProduct, MembershipActor, Surroundings, advertised, connect_to_product,
+};
 use actors::topology::TopologyActor;
 use actors::worker::Shared;
 use anyhow::Context as _;
@@ -124,7 +126,7 @@ fn member(
     let around = Surroundings {
         shared: Arc::clone(shared),
         topology: topology.clone(),
-        connect: connect_by(Arc::clone(&shared.settings)),
+        connect: connect_to_product(config),
         addr: told(&config.host_proxy, &config.proxy_addr, shared.listen.port()),
         debug_var_addr: told(&config.host_admin, &config.admin_addr, admin.port()),
         // Every machine is called that.

@@ -1,16 +1,42 @@
-//! What the proxy tells about its coordinator: one form for whoever has a session with one.
+//! What is common to those who have a session with a coordinator: how they begin it, how long it may
+//! fail before that is told, and the form in which they tell how it stands.
 //!
 //! The JodisActor (`topology = "codis3"` with `jodis_addr`) and the MembershipActor (the other
 //! topologies) answer [`QueryCoordinator`] at once, whatever their coordinator does.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use actix::prelude::*;
-use config::{Config, CoordinatorName, Topology};
-use coordinator::Kind;
+use config::{Config, CoordinatorName, Secret, Topology};
+use coordinator::{Coordinator, CoordinatorError, Kind, Timeouts, connect};
 
 /// The most alarms that are told one by one.
 pub const ALARMS_TOLD_MAX: usize = 64;
+
+/// How long calls may fail within a session before that is told: a coordinator that restarts is no
+/// reason to call anybody.
+pub(crate) const FAILING_AFTER: Duration = Duration::from_secs(5);
+
+/// A session that is about to begin.
+pub type Connecting = Pin<Box<dyn Future<Output = Result<Arc<dyn Coordinator>, CoordinatorError>>>>;
+
+/// Begins sessions with a coordinator.
+pub type Connect = Rc<dyn Fn() -> Connecting>;
+
+/// Begins sessions with the coordinator at these addresses; credentials may be empty.
+pub(crate) fn connect_by(kind: Kind, addrs: String, auth: Secret, timeouts: Timeouts) -> Connect {
+    Rc::new(move || {
+        let (addrs, auth) = (addrs.clone(), auth.clone());
+        Box::pin(async move {
+            let credentials = Some(auth.expose()).filter(|auth| !auth.is_empty());
+            connect(kind, &addrs, credentials, timeouts).await
+        })
+    })
+}
 
 /// Asks how the proxy stands with its coordinator.
 #[derive(Message)]

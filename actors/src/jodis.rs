@@ -20,7 +20,6 @@
 //!
 //! Bounds: one session, one call at a time, each with a time limit; pauses between attempts.
 
-mod pace;
 mod registration;
 mod standing;
 
@@ -31,13 +30,13 @@ use std::time::Duration;
 use actix::prelude::*;
 use config::{Config, Topology};
 use coordinator::codis3::{Jodis, Paths};
-use coordinator::{CoordinatorError, Kind, NodePath, Timeouts, connect};
+use coordinator::{CoordinatorError, Kind, NodePath, Timeouts};
 use slog::Logger;
 use thiserror::Error;
 
 use self::registration::{Around, Registration};
 use crate::chance::Chance;
-use crate::coordination::{CoordinatorReport, QueryCoordinator};
+use crate::coordination::{CoordinatorReport, QueryCoordinator, connect_by};
 use crate::worker::Shared;
 
 /// How long connecting to the coordinator may take.
@@ -107,24 +106,17 @@ impl JodisActor {
             return Ok(None);
         };
         let kind = kind_of(&config.jodis_name)?;
-        let (addrs, auth) = (config.jodis_addr.clone(), config.jodis_auth.clone());
         let session = Some(config.jodis_timeout).filter(|timeout| !timeout.is_zero());
         let timeouts = Timeouts {
             connect: CONNECT_TIMEOUT,
             call: CALL_TIMEOUT,
             session: session.unwrap_or(SESSION_TIMEOUT),
         };
-        let connect = move || -> registration::Connecting {
-            let (addrs, auth) = (addrs.clone(), auth.clone());
-            Box::pin(async move {
-                let credentials = Some(auth.expose()).filter(|auth| !auth.is_empty());
-                connect(kind, &addrs, credentials, timeouts).await
-            })
-        };
+        let (addrs, auth) = (config.jodis_addr.clone(), config.jodis_auth.clone());
         let around = Around {
             kind,
             addrs: config.jodis_addr.clone(),
-            connect: Box::new(connect),
+            connect: connect_by(kind, addrs, auth, timeouts),
             lifecycle: Arc::clone(&shared.lifecycle),
             chance: Chance::new(shared.jitter_seed),
             log: log.clone(),

@@ -31,6 +31,7 @@ pub mod latency;
 pub mod listener;
 pub mod membership;
 pub mod migrator;
+mod pace;
 pub mod probe;
 pub mod router;
 pub mod sentinel;

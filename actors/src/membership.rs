@@ -36,13 +36,13 @@ mod reading;
 mod registration;
 mod routes;
 
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use coordinator::{Coordinator, CoordinatorError, Timeouts};
+use config::Config;
+use coordinator::{CoordinatorError, Timeouts};
 use slog::Logger;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -50,18 +50,14 @@ use tokio::time::timeout;
 pub use self::address::advertised;
 use self::book::Book;
 use self::life::Life;
-use crate::coordination::{CoordinatorReport, MembershipState, QueryCoordinator, kind_of};
+use crate::coordination::{
+    Connect, CoordinatorReport, MembershipState, QueryCoordinator, connect_by, kind_of,
+};
 use crate::topology::TopologyActor;
-use crate::worker::{Settings, Shared};
+use crate::worker::Shared;
 
 /// How long taking leave may take, a last try to connect included.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(13);
-
-/// A session on its way.
-pub type Connecting = Pin<Box<dyn Future<Output = Result<Arc<dyn Coordinator>, CoordinatorError>>>>;
-
-/// Begins sessions with the coordinator.
-pub type Connect = Rc<dyn Fn() -> Connecting>;
 
 /// What a member needs of the proxy around it.
 pub struct Surroundings {
@@ -86,22 +82,13 @@ pub struct Surroundings {
     pub log: Logger,
 }
 
-/// Connects to the coordinator of the settings.
+/// Begins sessions with the coordinator of the settings.
 #[must_use]
-pub fn connect_by(settings: Arc<Settings>) -> Connect {
-    Rc::new(move || {
-        let settings = Arc::clone(&settings);
-        Box::pin(async move {
-            let config = &settings.config;
-            let session = config.coordinator_session_timeout;
-            let defaults = Timeouts::default();
-            let call = defaults.call.min(session / 2);
-            let timeouts = Timeouts { session, call, ..defaults };
-            let auth = config.coordinator_auth.expose();
-            let auth = Some(auth).filter(|auth| !auth.is_empty());
-            coordinator::connect(kind_of(config), &config.coordinator_addr, auth, timeouts).await
-        })
-    })
+pub fn connect_to_product(config: &Config) -> Connect {
+    let (defaults, session) = (Timeouts::default(), config.coordinator_session_timeout);
+    let timeouts = Timeouts { session, call: defaults.call.min(session / 2), ..defaults };
+    let (addrs, auth) = (config.coordinator_addr.clone(), config.coordinator_auth.clone());
+    connect_by(kind_of(config), addrs, auth, timeouts)
 }
 
 /// Takes leave of the product: when the proxy has stopped serving. Answered when the fence and the

@@ -21,8 +21,6 @@
 //! replaced at most once in the life of this one.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,28 +33,20 @@ use slog::{Logger, info, warn};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::pace::Pace;
 use super::standing::{Standing, Trouble};
 use crate::chance::Chance;
-use crate::coordination::CoordinatorReport;
+use crate::coordination::{Connect, CoordinatorReport, FAILING_AFTER};
+use crate::pace::Pace;
 use crate::worker::Lifecycle;
 
 /// How long the end of the proxy waits for the coordinator.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long calls may fail within a session before that is told: a coordinator that restarts is no
-/// reason to call anybody.
-const FAILING_AFTER: Duration = Duration::from_secs(5);
-
-/// A session that is about to begin.
-pub(super) type Connecting =
-    Pin<Box<dyn Future<Output = Result<Arc<dyn Coordinator>, CoordinatorError>>>>;
-
 /// What a registration is given.
 pub(super) struct Around {
     pub(super) kind: Kind,
     pub(super) addrs: String,
-    pub(super) connect: Box<dyn Fn() -> Connecting>,
+    pub(super) connect: Connect,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) chance: Chance,
     pub(super) log: Logger,

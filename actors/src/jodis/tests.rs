@@ -7,7 +7,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::coordination::{Contact, MembershipState};
+use crate::coordination::{Connecting, Contact, MembershipState};
 use crate::worker::Lifecycle;
 
 const TIMEOUTS: Timeouts = Timeouts {
@@ -55,7 +55,7 @@ impl Stage {
         let session: Rc<RefCell<Option<Arc<Memory>>>> = Rc::default();
         let (counted, down, last) = (connects.clone(), is_down.clone(), session.clone());
         let server = store.clone();
-        let connect = move || -> registration::Connecting {
+        let connect = move || -> Connecting {
             counted.set(counted.get() + 1);
             let began = if down.get() {
                 let (at, cause) = ("h:2181".to_owned(), "connection refused".to_owned());
@@ -71,7 +71,7 @@ impl Stage {
         let around = Around {
             kind,
             addrs: "h:2181".to_owned(),
-            connect: Box::new(connect),
+            connect: Rc::new(connect),
             lifecycle: lifecycle.clone(),
             chance: Chance::new(7),
             log: Logger::root(slog::Discard, slog::o!()),

@@ -15,9 +15,10 @@
 //! receiver from its first moment on, and before it lets a request go it has read every slot.
 //!
 //! Invariants: L-1 slots are used only while the node says `online` and the session goes on, by our
-//! own clock (`coordinator::SessionState`): workers hold a lease on them that ends with both. L-2 the actions are listed before the node can say
-//! `online`, so those in the listing mean somebody else. L-3 a route from before the proxy was last
-//! put online is never used: a slot whose nodes are wrong then is locked until they are right.
+//! own clock (`coordinator::SessionState`): workers hold a lease on them that ends with both. L-2 the
+//! actions are listed before the node can say `online`, so those in the listing mean somebody else.
+//! L-3 a route from before the proxy was last put online is never used: a slot whose nodes are wrong
+//! then is locked until they are right.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -42,6 +43,7 @@ use super::registration::{SIGN_OFF_TIMEOUT, warn_of_fence};
 use super::routes::Groups;
 use crate::chance::Chance;
 use crate::coordination::MembershipState;
+use crate::pace::Pace;
 use crate::topology::{FillSlots, LockSlots, QuerySlots};
 use crate::worker::Lifecycle;
 
@@ -54,9 +56,6 @@ const LOCK_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often the own node is looked at besides its watch.
 const POLL_PERIOD: Duration = Duration::from_secs(3);
-
-/// Pauses between two tries to connect.
-const CONNECT_PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 /// More incarnations of one process than dashboards still know of.
 const STARTS_MAX: usize = 16;
@@ -86,16 +85,14 @@ pub(super) enum End {
     },
 }
 
-impl From<CoordinatorError> for End {
-    fn from(error: CoordinatorError) -> Self {
-        Self::Failed { text: error.to_string(), is_fence_theirs: false }
-    }
-}
-
 /// See the module.
 pub(super) struct Life {
     pub(super) around: Surroundings,
     pub(super) paths: Paths,
+    /// The node of this proxy.
+    pub(super) own: NodePath,
+    /// Its fence.
+    pub(super) fence: NodePath,
     pub(super) book: Rc<Book>,
     pub(super) actions: Actions,
     pub(super) notes: BTreeMap<SlotId, SlotNotes>,
@@ -112,7 +109,6 @@ pub(super) struct Life {
     /// The session was lost while the proxy was online, and it has not been online since.
     pub(super) is_coming_back: bool,
     leave: watch::Receiver<bool>,
-    chance: Chance,
 }
 
 impl Life {
@@ -131,14 +127,14 @@ impl Life {
             Topology::Codis1 | Topology::Codis2 | Topology::Codis3 => Family::Codis,
         };
         let paths = Paths::new(family, &config.product_name)?;
-        paths.proxy(&config.proxy_id)?;
-        paths.fence(&around.addr)?;
-        let chance = Chance::new(around.shared.jitter_seed);
+        let (own, fence) = (paths.proxy(&config.proxy_id)?, paths.fence(&around.addr)?);
         // INVARIANT L-1.
         around.shared.lease.end();
         Ok(Self {
             around,
             paths,
+            own,
+            fence,
             book,
             actions: Actions::default(),
             notes: BTreeMap::new(),
@@ -149,23 +145,17 @@ impl Life {
             is_lent: Rc::new(Cell::new(false)),
             is_coming_back: false,
             leave,
-            chance,
         })
-    }
-
-    pub(super) fn own_path(&self) -> Result<NodePath, CoordinatorError> {
-        self.paths.proxy(&self.around.shared.settings.config.proxy_id)
-    }
-
-    pub(super) fn fence_path(&self) -> Result<NodePath, CoordinatorError> {
-        self.paths.fence(&self.around.addr)
     }
 
     /// Lives until the proxy leaves.
     pub(super) async fn live(mut self) {
-        while let Some(coordinator) = self.connect().await {
+        let chance = Chance::new(self.around.shared.jitter_seed);
+        let mut pace = Pace::new(&chance);
+        while let Some(coordinator) = self.connect(&mut pace).await {
+            pace.done();
             self.book.begin_session(coordinator.session().timeout());
-            let link = Link { coordinator, book: Rc::clone(&self.book) };
+            let link = Link::new(coordinator, Rc::clone(&self.book));
             let end = self.incarnation(&link).await;
             if let End::Leaving = end {
                 self.sign_off(&link).await;
@@ -183,11 +173,8 @@ impl Life {
                     self.is_coming_back |= was_online;
                 }
                 End::Expelled => {
-                    warn!(
-                        self.around.log,
-                        "somebody has deleted the node of this proxy, it \
-                        registers again"
-                    );
+                    let text = "somebody has deleted the node of this proxy, it registers again";
+                    warn!(self.around.log, "{text}");
                     self.is_coming_back = false;
                     let _ = timeout(SIGN_OFF_TIMEOUT, link.coordinator.close()).await;
                 }
@@ -202,20 +189,16 @@ impl Life {
     }
 
     /// Begins a session, however long it takes; `None` when the proxy leaves meanwhile.
-    async fn connect(&mut self) -> Option<Arc<dyn Coordinator>> {
+    async fn connect(&mut self, pace: &mut Pace<'_>) -> Option<Arc<dyn Coordinator>> {
         let mut leave = self.leave.clone();
         let connect = Rc::clone(&self.around.connect);
         let trying = async {
-            let (mut pause, longest) = CONNECT_PAUSES;
             loop {
+                pace.wait().await;
                 match connect().await {
                     Ok(coordinator) => return coordinator,
                     Err(error) => {
                         self.book.alarm(Subject::Session, format!("no session: {error}"));
-                        // Proxies that were cut off together do not come back together.
-                        let part = u32::try_from(self.chance.next() % 64).unwrap_or(0);
-                        sleep(pause / 2 + pause * part / 128).await;
-                        pause = longest.min(pause * 2);
                     }
                 }
             }
@@ -238,13 +221,10 @@ impl Life {
         }
         match timeout(SIGN_OFF_TIMEOUT, (self.around.connect)()).await {
             Ok(Ok(coordinator)) => {
-                self.sign_off(&Link { coordinator, book: Rc::clone(&self.book) }).await;
+                let link = Link::new(coordinator, Rc::clone(&self.book));
+                self.sign_off(&link).await;
             }
-            Ok(Err(_)) | Err(_) => {
-                if let Ok(fence) = self.fence_path() {
-                    warn_of_fence(&self.around.log, &fence);
-                }
-            }
+            Ok(Err(_)) | Err(_) => warn_of_fence(&self.around.log, &self.fence),
         }
     }
 
@@ -263,10 +243,8 @@ impl Life {
             () = contact => session.state(),
         };
         if end == SessionState::Refused {
-            // Asking again at once would be an attack.
             let text = "the coordinator refuses `coordinator_auth`";
             self.book.alarm(Subject::Session, text.to_owned());
-            sleep(CONNECT_PAUSES.1).await;
         }
         End::SessionOver
     }
@@ -280,10 +258,6 @@ impl Life {
             let listed = link.insist(async |c| c.list(&self.paths.actions()).await).await;
             self.actions.begin_after(&listed.unwrap_or_default());
         }
-        let own = match self.own_path() {
-            Ok(own) => own,
-            Err(error) => return error.into(),
-        };
         if let Err(end) = self.register(link, &me).await {
             return end;
         }
@@ -291,7 +265,7 @@ impl Life {
         self.book.set_membership(MembershipState::Waiting);
         let (state, seen) = watch::channel(me.state);
         let lifecycle = &Arc::clone(&self.around.shared).lifecycle;
-        let log = self.around.log.clone();
+        let (own, log) = (self.own.clone(), self.around.log.clone());
         tokio::select! {
             end = follow_own(link, &own, state, lifecycle, &log) => end,
             end = self.serve(link, &me, seen) => end,
@@ -326,9 +300,7 @@ impl Life {
         loop {
             self.wait_for_online(link, &mut seen, &mut listing).await;
             // Somebody may have removed it while it was one of a proxy that is not online.
-            if let Err(end) = self.put_up_fence(link, me).await {
-                return end;
-            }
+            self.put_up_fence(link, me).await;
             self.is_serving = true;
             self.fill_all(link).await;
             self.is_coming_back = false;
@@ -353,14 +325,9 @@ impl Life {
         let actions = self.paths.actions();
         loop {
             // INVARIANT L-2: looked at after the listing.
-            let state = match self.own_path() {
-                Ok(own) => {
-                    let node = link.insist(async |c| c.read(&own).await).await;
-                    node.and_then(|node| Proxy::decode(&own, &node.data).ok())
-                }
-                Err(_) => None,
-            };
-            match state.map(|proxy| proxy.state) {
+            let node = link.insist(async |c| c.read(&self.own).await).await;
+            let proxy = node.and_then(|node| Proxy::decode(&self.own, &node.data).ok());
+            match proxy.map(|proxy| proxy.state) {
                 Some(ProxyState::Online) => return,
                 Some(ProxyState::Offline) => {
                     self.is_coming_back = false;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator::{Coordinator, CoordinatorError, NodePath, SessionEvents, SessionState};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::book::{Book, Subject};
-use crate::coordination::Contact;
+use crate::coordination::{Contact, FAILING_AFTER};
 use crate::worker::Lease;
 
 /// The pause after a call that failed.
@@ -23,9 +23,14 @@ const LEASE_PERIOD: Duration = Duration::from_millis(200);
 pub(super) struct Link {
     pub(super) coordinator: Arc<dyn Coordinator>,
     pub(super) book: Rc<Book>,
+    failing_since: Cell<Option<Instant>>,
 }
 
 impl Link {
+    pub(super) fn new(coordinator: Arc<dyn Coordinator>, book: Rc<Book>) -> Self {
+        Self { coordinator, book, failing_since: Cell::new(None) }
+    }
+
     /// Makes a call until it succeeds. Whoever waits for it has to end with the session: a call
     /// cannot succeed after that.
     pub(super) async fn insist<T>(
@@ -35,6 +40,7 @@ impl Link {
         loop {
             match call(&self.coordinator).await {
                 Ok(value) => {
+                    self.failing_since.set(None);
                     self.book.all_clear(Subject::Call);
                     return value;
                 }
@@ -52,9 +58,12 @@ impl Link {
         Listing { names: names.unwrap_or_default(), changed }
     }
 
-    /// Tells of a call that failed, and waits a little.
+    /// Tells of a call that failed, if that may not be over in a moment, and waits a little.
     pub(super) async fn failed(&self, error: &CoordinatorError) {
-        if *error != CoordinatorError::SessionOver {
+        let since = self.failing_since.get().unwrap_or_else(Instant::now);
+        self.failing_since.set(Some(since));
+        let may_pass = error.is_passing() && since.elapsed() < FAILING_AFTER;
+        if *error != CoordinatorError::SessionOver && !may_pass {
             self.book.alarm(Subject::Call, format!("the coordinator: {error}"));
         }
         sleep(RETRY_PAUSE).await;

@@ -28,7 +28,7 @@ use super::book::Subject;
 use super::life::Life;
 use super::link::{Link, Listing};
 use super::reading::{fault_of, read_slots, side_by_side};
-use super::routes::Fault;
+use super::routes::{Fault, Groups};
 use crate::coordination::ActionReport;
 
 /// Actions that are read, carried out and answered together.
@@ -138,15 +138,15 @@ impl Life {
     /// Whether receivers name this incarnation, or an earlier one of this process: dashboards that
     /// have not seen its end wait for the answer of whoever has its id. Every slot was read since.
     fn is_meant(&self, receivers: &[String], me: &Proxy) -> bool {
-        let earlier =
-            self.starts.iter().map(|start| Proxy { start_at: start.clone(), ..me.clone() });
-        is_receiver(receivers, me) || earlier.into_iter().any(|me| is_receiver(receivers, &me))
+        self.starts
+            .iter()
+            .any(|start| is_receiver(receivers, &Proxy { start_at: start.clone(), ..me.clone() }))
     }
 
     /// Codis before 1.9.6 and RebornDB announce a migration without writing it into the slot's
     /// node: requests wait all the same, until the next word about the slot or a deadline.
     fn announce(&mut self, action: &WaitingAction) {
-        let slots = action.scope.slots(|_| super::routes::Groups::default());
+        let slots = action.scope.slots(|_| Groups::default());
         let is_announcement = action.kind == "slot_premigrate";
         match self.around.shared.settings.config.topology {
             Topology::Codis1 | Topology::Reborn if is_announcement => {

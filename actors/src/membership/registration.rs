@@ -42,7 +42,7 @@ struct Rival {
 impl Life {
     /// Registers: the node, then the fence.
     pub(super) async fn register(&mut self, link: &Link, me: &Proxy) -> Result<(), End> {
-        let own = self.own_path()?;
+        let own = self.own.clone();
         link.insist(async |c| c.create_directory(&self.paths.proxies()).await).await;
         let session = link.coordinator.session().timeout();
         let deadline = Instant::now() + session * 2 + EXPIRY_MARGIN;
@@ -71,7 +71,7 @@ impl Life {
             self.wait_for(link, me, rival, deadline).await?;
         }
         link.book.all_clear(Subject::Registration);
-        self.put_up_fence(link, me).await?;
+        self.put_up_fence(link, me).await;
         link.book.set_node(Some(own.to_string()));
         info!(self.around.log, "registered with the product"; "node" => %own, "addr" => &me.addr,
             "start_at" => &me.start_at);
@@ -79,8 +79,8 @@ impl Life {
     }
 
     /// Sees to it that the fence is there.
-    pub(super) async fn put_up_fence(&mut self, link: &Link, me: &Proxy) -> Result<(), End> {
-        let fence = self.fence_path()?;
+    pub(super) async fn put_up_fence(&mut self, link: &Link, me: &Proxy) {
+        let fence = self.fence.clone();
         link.insist(async |c| c.create_directory(&self.paths.fences()).await).await;
         // From here on it may be there, whatever becomes of the call.
         let was_there = std::mem::replace(&mut self.has_fence, true);
@@ -98,7 +98,6 @@ impl Life {
             }
         })
         .await;
-        Ok(())
     }
 
     /// Somebody else who has our id or our address; with a time, only who came before it.
@@ -164,9 +163,9 @@ impl Life {
     /// (after a restart it gives every session its whole time again). What a dashboard has written
     /// there meanwhile was meant for us.
     pub(super) async fn forget_last_incarnation(&mut self, link: &Link) {
-        let Ok(own) = self.own_path() else { return };
-        let Some(node) = link.insist(async |c| c.read(&own).await).await else { return };
-        let Ok(proxy) = Proxy::decode(&own, &node.data) else { return };
+        let node = link.insist(async |c| c.read(&self.own).await).await;
+        let Some(node) = node else { return };
+        let Ok(proxy) = Proxy::decode(&self.own, &node.data) else { return };
         if !self.is_incarnation(&proxy) {
             return;
         }
@@ -180,7 +179,7 @@ impl Life {
             }
         }
         // Changed or gone in between: `register` looks at what is there then.
-        let _ = link.coordinator.delete(&own, Some(node.stat.version)).await;
+        let _ = link.coordinator.delete(&self.own, Some(node.stat.version)).await;
     }
 
     /// Whether a proxy is this process: then its node is ours, whichever session it belongs to.
@@ -192,11 +191,10 @@ impl Life {
     /// possible; what cannot be done in time is told.
     pub(super) async fn sign_off(&mut self, link: &Link) {
         let log = self.around.log.clone();
-        let paths = (self.own_path(), self.fence_path());
-        let (Ok(own), Ok(fence_path)) = paths else { return };
+        let (own, fence) = (self.own.clone(), self.fence.clone());
         let signing_off = async {
             if self.has_fence {
-                delete(link, &fence_path).await?;
+                delete(link, &fence).await?;
                 self.has_fence = false;
             }
             if let Some(node) = link.coordinator.read(&own).await? {
@@ -211,7 +209,7 @@ impl Life {
             Ok(Ok(())) => info!(log, "signed off from the product"; "node" => %own),
             // The node goes with the session, if it has not gone yet; and the fence is next.
             Ok(Err(error)) => debug!(log, "not signed off in order"; "error" => %error),
-            Err(_) => warn_of_fence(&log, &fence_path),
+            Err(_) => warn_of_fence(&log, &fence),
         }
     }
 }

@@ -10,12 +10,13 @@ use coordinator::codis1::{
     Action, Event, Family, Group, MigrateStatus, Paths, Proxy, ProxyState, Server, ServerType,
     Slot, SlotState, SlotStatus, Stored as _,
 };
-use coordinator::{Access, Lifetime, Memory, MemoryStore, NodePath};
+use coordinator::{Access, Coordinator, Lifetime, Memory, MemoryStore, NodePath};
 use routing::{SlotAssignment, SlotId, SlotTable};
 use tokio::time::{Instant, interval};
 
 use super::super::*;
 use crate::topology::QuerySlots;
+use crate::worker::Settings;
 
 pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -1,5 +1,5 @@
-//! How fast something is done again that ought to last: at once the first time, then ever more
-//! slowly, and at once again after it has lasted for a while.
+//! How fast something at a coordinator is done again that ought to last: at once the first time, then
+//! ever more slowly, and at once again after it has lasted for a while.
 
 use std::time::Duration;
 
@@ -18,24 +18,24 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// What has lasted for so long was no failure.
 const STEADY_AFTER: Duration = Duration::from_secs(10);
 
-pub(super) struct Pace<'a> {
+pub(crate) struct Pace<'a> {
     backoff: Backoff,
     chance: &'a Chance,
     steady_from: Option<Instant>,
 }
 
 impl<'a> Pace<'a> {
-    pub(super) fn new(chance: &'a Chance) -> Self {
+    pub(crate) fn new(chance: &'a Chance) -> Self {
         Self { backoff: Backoff::new(PAUSE_MIN, PAUSE_MAX), chance, steady_from: None }
     }
 
     /// It is done and should last from now on.
-    pub(super) fn done(&mut self) {
+    pub(crate) fn done(&mut self) {
         self.steady_from = Some(Instant::now());
     }
 
     /// Waits until it may be done again.
-    pub(super) async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         if self.steady_from.take().is_some_and(|from| from.elapsed() >= STEADY_AFTER) {
             self.backoff.reset();
         }
