@@ -14,6 +14,7 @@ pub mod requests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -135,6 +136,29 @@ impl Workload {
         });
     }
 
+    /// Runs clients while something happens, and ends them after it. Returns what they did, and what
+    /// came of the other.
+    ///
+    /// # Panics
+    /// When a client or the other does.
+    pub fn run_while<T>(&self, clients: usize, happening: impl FnOnce() -> T) -> (Report, T) {
+        std::thread::scope(|scope| {
+            let clients: Vec<_> =
+                (0..clients).map(|index| scope.spawn(move || self.run_client(index))).collect();
+            // Whatever fails, the clients must end, or this scope never does.
+            let happened = catch_unwind(AssertUnwindSafe(happening));
+            self.end();
+            let mut report = Report::default();
+            for client in clients {
+                report.merge(client.join().expect("a client goes on until it is told to end"));
+            }
+            match happened {
+                Ok(outcome) => (report, outcome),
+                Err(panic) => resume_unwind(panic),
+            }
+        })
+    }
+
     /// Tells the clients to end.
     pub fn end(&self) {
         *self.has_ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -146,7 +170,7 @@ impl Workload {
     /// # Panics
     /// When its proxy does not come back.
     #[must_use]
-    pub fn run_client(&self, index: usize) -> Report {
+    fn run_client(&self, index: usize) -> Report {
         let mut random = Random::new(self.seed ^ ((index as u64 + 1) << 32));
         let mut report = Report::default();
         let mut connection = None;

@@ -35,24 +35,10 @@ fn under_load(proxies: &[&KeywayProxy], happening: impl FnOnce(&Workload)) -> Re
     let endpoints = proxies.iter().map(|proxy| Endpoint::new(proxy.addr())).collect();
     let workload = Workload::new(endpoints, &["a", "b", "c"], u64::from(std::process::id()));
     let workload = workload.in_one_database();
-    let mut report = Report::default();
-    thread::scope(|scope| {
-        let workload = &workload;
-        let clients: Vec<_> =
-            (0..CLIENTS).map(|index| scope.spawn(move || workload.run_client(index))).collect();
-        // Whatever fails, the clients must end, or this scope never does.
-        let happened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            workload.wait_requests(REQUESTS_MEANWHILE);
-            happening(workload);
-            workload.wait_requests(REQUESTS_MEANWHILE);
-        }));
-        workload.end();
-        for client in clients {
-            report.merge(client.join().expect("a client goes on until it is told to end"));
-        }
-        if let Err(panic) = happened {
-            std::panic::resume_unwind(panic);
-        }
+    let (mut report, ()) = workload.run_while(CLIENTS, || {
+        workload.wait_requests(REQUESTS_MEANWHILE);
+        happening(&workload);
+        workload.wait_requests(REQUESTS_MEANWHILE);
     });
     report.history.merge(workload.read_all());
     assert_eq!(report.history.check(), Ok(()));
@@ -253,30 +239,17 @@ fn a_proxy_that_dies_under_load_comes_back_with_all_that_was_written() {
     let endpoints = [&first, &second].map(|proxy| Endpoint::new(proxy.addr()));
     let workload = Workload::new(endpoints.into(), &["a", "b"], u64::from(std::process::id()));
     let workload = workload.in_one_database();
-    let mut report = Report::default();
-    thread::scope(|scope| {
-        let workload = &workload;
-        let clients: Vec<_> =
-            (0..CLIENTS).map(|index| scope.spawn(move || workload.run_client(index))).collect();
-        let happened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            for _ in 0..2 {
-                workload.wait_requests(REQUESTS_MEANWHILE);
-                first.crash();
-                // Its clients find the other one, as Jodis lets them.
-                workload.endpoints[0].change(second.addr());
-                workload.wait_requests(REQUESTS_MEANWHILE);
-                first = dashboard.start_online("proxy_1", options.clone());
-                workload.endpoints[0].change(first.addr());
-            }
+    let (mut report, ()) = workload.run_while(CLIENTS, || {
+        for _ in 0..2 {
             workload.wait_requests(REQUESTS_MEANWHILE);
-        }));
-        workload.end();
-        for client in clients {
-            report.merge(client.join().expect("a client goes on until it is told to end"));
+            first.crash();
+            // Its clients find the other one, as Jodis lets them.
+            workload.endpoints[0].change(second.addr());
+            workload.wait_requests(REQUESTS_MEANWHILE);
+            first = dashboard.start_online("proxy_1", options.clone());
+            workload.endpoints[0].change(first.addr());
         }
-        if let Err(panic) = happened {
-            std::panic::resume_unwind(panic);
-        }
+        workload.wait_requests(REQUESTS_MEANWHILE);
     });
     report.history.merge(workload.read_all());
     assert_eq!(report.history.check(), Ok(()));

@@ -10,7 +10,7 @@ use integration::old_dashboard::proxies::wait_serves;
 use integration::old_dashboard::{Failure, Flavour};
 use integration::ports::free_port;
 use integration::product::{SLOTS_OF_GROUPS, key_in, send_surely};
-use integration::proxy::ProxyOptions;
+use integration::proxy::{KeywayProxy, ProxyOptions};
 use integration::{DEADLINE, Deadline, OldDashboard, Product, RedisServer, ZooKeeper, wait_until};
 
 /// A node of a dead proxy is there for as long as its session, and a little.
@@ -116,16 +116,22 @@ fn check_gone(dashboard: &OldDashboard, form: &ProxyForm) {
     assert!(changed("fence") < changed("proxy"), "the fence goes first");
 }
 
+/// A proxy that waits, or that has been put online and serves.
+fn come(product: &Product, is_online: bool) -> (KeywayProxy, ProxyForm) {
+    let proxy = product.options("proxy_1").start();
+    let form = product.dashboard.wait_registered("proxy_1");
+    if is_online {
+        product.dashboard.put_online("proxy_1").expect("all slots are online");
+        wait_serves(&proxy, DEADLINE);
+    }
+    (proxy, form)
+}
+
 #[test]
 fn a_proxy_that_is_marked_offline_deletes_its_fence_and_its_node_and_ends() {
     let product = Product::start(Flavour::Codis20);
     for is_online in [false, true] {
-        let mut proxy = product.options("proxy_1").start();
-        let form = product.dashboard.wait_registered("proxy_1");
-        if is_online {
-            product.dashboard.put_online("proxy_1").expect("all slots are online");
-            wait_serves(&proxy, DEADLINE);
-        }
+        let (mut proxy, form) = come(&product, is_online);
         product.dashboard.mark_offline("proxy_1").expect("it is there");
         check_gone(&product.dashboard, &form);
         let status = proxy.wait_exit(DEADLINE);
@@ -137,12 +143,7 @@ fn a_proxy_that_is_marked_offline_deletes_its_fence_and_its_node_and_ends() {
 fn a_proxy_that_is_told_to_end_takes_leave_first() {
     let product = Product::start(Flavour::Codis192);
     for is_online in [false, true] {
-        let mut proxy = product.options("proxy_1").start();
-        let form = product.dashboard.wait_registered("proxy_1");
-        if is_online {
-            product.dashboard.put_online("proxy_1").expect("all slots are online");
-            wait_serves(&proxy, DEADLINE);
-        }
+        let (mut proxy, form) = come(&product, is_online);
         proxy.terminate();
         check_gone(&product.dashboard, &form);
         product.dashboard.check_fences().expect("nothing is left");

@@ -101,26 +101,15 @@ fn run(fault: Fault) {
     let tags: Vec<&str> = MOVING.into_iter().chain(SETTLED).collect();
     let workload = Workload::new(endpoints, &tags, seed);
     let progress = Progress::default();
-    let mut report = Report::default();
-    thread::scope(|scope| {
-        let workload = &workload;
-        let clients: Vec<_> =
-            (0..CLIENTS).map(|index| scope.spawn(move || workload.run_client(index))).collect();
-        let faults = scope.spawn(|| disturb(fault, &mut servers, &progress, workload));
-        let mut random = Random::new(seed);
-        // Whatever fails, the clients must end, or this scope never does.
-        let moved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+    let (report, ()) = workload.run_while(CLIENTS, || {
+        thread::scope(|scope| {
+            let faults = scope.spawn(|| disturb(fault, &mut servers, &progress, &workload));
+            let mut random = Random::new(seed);
             for _ in 0..MOVES {
-                move_once(fault, &mut mover, &progress, workload, &mut random);
+                move_once(fault, &mut mover, &progress, &workload, &mut random);
             }
-        }));
-        let disturbed = faults.join();
-        workload.end();
-        for client in clients {
-            report.merge(client.join().expect("a client goes on until it is told to end"));
-        }
-        moved.expect("the slots move");
-        disturbed.expect("the servers come back");
+            faults.join().expect("the servers come back");
+        });
     });
     judge(fault, &workload, report, &servers);
 }

@@ -3,7 +3,6 @@
 
 #![expect(clippy::print_stderr, reason = "the seed and the counts belong to a failure")]
 
-use std::thread;
 use std::time::Duration;
 
 use integration::old_dashboard::forms::{ServerForm, SlotForm};
@@ -11,7 +10,7 @@ use integration::old_dashboard::{Failure, Flavour, OldDashboard};
 use integration::product::{MOMENT, SLOTS_OF_GROUPS, key_in};
 use integration::raw_client::encode;
 use integration::value::Value;
-use integration::workload::{Endpoint, Report, Workload};
+use integration::workload::{Endpoint, Workload};
 use integration::{DEADLINE, KeywayProxy, Product, RawClient, RedisServer, wait_until};
 use routing::{SlotId, slot_of};
 
@@ -56,21 +55,9 @@ fn check_moves(flavour: Flavour) {
     let endpoints = proxies.iter().map(|proxy| Endpoint::new(proxy.addr())).collect();
     let tags: Vec<&str> = MOVING.into_iter().chain([SETTLED]).collect();
     let workload = Workload::new(endpoints, &tags, seed).in_one_database();
-    let mut report = Report::default();
-    thread::scope(|scope| {
-        let workload = &workload;
-        let clients: Vec<_> =
-            (0..CLIENTS).map(|index| scope.spawn(move || workload.run_client(index))).collect();
-        // Whatever fails, the clients must end, or this scope never does.
-        let moved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            move_forth_and_back(&product.dashboard, workload)
-        }));
-        workload.end();
-        for client in clients {
-            report.merge(client.join().expect("a client goes on until it is told to end"));
-        }
-        assert_eq!(moved.expect("the slots move"), Ok(()));
-    });
+    let (mut report, moved) =
+        workload.run_while(CLIENTS, || move_forth_and_back(&product.dashboard, &workload));
+    assert_eq!(moved, Ok(()));
     eprintln!("{} events, errors: {:?}", report.history.len(), report.errors);
     assert!(report.errors.is_empty(), "a move is no error: {:?}", report.errors);
     report.history.merge(workload.read_all());

@@ -66,22 +66,8 @@ impl Scene {
         let endpoints = self.proxies.iter().map(|proxy| Endpoint::new(proxy.addr())).collect();
         let tags: Vec<&str> = MOVING.into_iter().chain([SETTLED]).collect();
         let workload = Workload::new(endpoints, &tags, seed).in_one_database();
-        let mut report = Report::default();
-        thread::scope(|scope| {
-            let workload = &workload;
-            let clients: Vec<_> =
-                (0..CLIENTS).map(|index| scope.spawn(move || workload.run_client(index))).collect();
-            // Whatever fails, the clients must end, or this scope never does.
-            let moved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                self.move_forth_and_back(workload, &mut disturb);
-            }));
-            workload.end();
-            for client in clients {
-                report.merge(client.join().expect("a client goes on until it is told to end"));
-            }
-            if let Err(panic) = moved {
-                std::panic::resume_unwind(panic);
-            }
+        let (mut report, ()) = workload.run_while(CLIENTS, || {
+            self.move_forth_and_back(&workload, &mut disturb);
         });
         eprintln!("{} events, errors: {:?}", report.history.len(), report.errors);
         report.history.merge(workload.read_all());
